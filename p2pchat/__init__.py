@@ -1,0 +1,3 @@
+"""Chat between peers, without a chat server."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,161 @@
+"""One line to one message and back, and every way a line can be wrong (sections 2, 4 and 9).
+
+Reading goes through a strict and fast decoder first. Only a line that it refuses is looked at
+again with the forgiveness that clients in the field need (section 9.10).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from p2pchat.protocol.errors import ErrorCode, ProtocolError, UnknownType
+from p2pchat.protocol.framing import MAX_LINE
+from p2pchat.protocol.messages import PLAIN_TTL, TYPES, Message, Send
+
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+_encoder = msgspec.json.Encoder()
+
+#: The longest value of a peer's that an error text repeats, in characters.
+_MAX_QUOTE = 64
+
+#: Digits that ``attempt`` may add to a message when it is sent again (section 5).
+_ATTEMPT_ROOM = len(',"attempt":99')
+
+
+def decode(line: bytes) -> Message:
+    """Read one line, without its end.
+
+    :raises UnknownType: a well-formed message of a type that we do not know.
+    :raises ProtocolError: anything else that is not a message.
+    """
+    try:
+        return _decoder.decode(line)
+    except msgspec.ValidationError:
+        # Well-formed JSON that is not quite a message; RecursionError cannot come first.
+        return _decode_forgiving(line)
+    except RecursionError:
+        raise ProtocolError(ErrorCode.BAD_FORMAT, "nested too deeply") from None
+    except ValueError as problem:
+        raise ProtocolError(ErrorCode.BAD_FORMAT, f"not JSON: {problem}") from None
+
+
+def encode(message: Message) -> bytes:
+    """Write one line, its newline included, for a peer of our own kind.
+
+    :raises ProtocolError: a text holds a lone surrogate, which UTF-8 cannot carry.
+    """
+    try:
+        return _encoder.encode(message) + b"\n"
+    except UnicodeEncodeError:
+        raise ProtocolError(ErrorCode.BAD_FORMAT, "the text holds half a character") from None
+
+
+def encode_plain(message: Message) -> bytes:
+    """Write one line, its newline included, for a plain peer: ttl 1, ASCII only (9.1, 9.4).
+
+    :raises ProtocolError: a text holds a lone surrogate.
+    """
+    if message.ttl != PLAIN_TTL:
+        message = msgspec.structs.replace(message, ttl=PLAIN_TTL)
+    if isinstance(message, Send) and message.attempt is not msgspec.UNSET:
+        message = msgspec.structs.replace(message, attempt=msgspec.UNSET)
+    line = encode(message)
+    if line.isascii():
+        return line
+    return json.dumps(msgspec.to_builtins(message), separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def check_size(message: Message) -> None:
+    """Refuse a message that some peer on its way could not take as one line.
+
+    It is measured as a plain peer would get it, the longest of its forms, since nobody knows at the
+    origin who will be at the end.
+
+    :raises ProtocolError: ``line_too_long``, with both sizes.
+    """
+    size = len(encode_plain(message)) - 1 + _ATTEMPT_ROOM
+    if size > MAX_LINE:
+        detail = f"message too long: {size} bytes on the wire, the limit is {MAX_LINE}"
+        raise ProtocolError(ErrorCode.LINE_TOO_LONG, detail, limit=MAX_LINE)
+
+
+def _decode_forgiving(line: bytes) -> Message:
+    try:
+        fields = msgspec.json.decode(line)
+    except (ValueError, RecursionError):
+        # What the strict decoder skipped over, such as an unknown field with a number of 5000 digits.
+        raise ProtocolError(ErrorCode.BAD_FORMAT, "holds a value that cannot be read") from None
+    if not isinstance(fields, dict):
+        raise ProtocolError(ErrorCode.BAD_FORMAT, "a message is a JSON object")
+    msg_id = fields.get("msg_id")
+    ref = msg_id if isinstance(msg_id, str) and len(msg_id) <= 128 else ""
+    kind = _kind(fields)
+    if kind not in TYPES:
+        raise UnknownType(ErrorCode.BAD_FORMAT, f"unknown type {_quote(kind)}", ref, kind=kind)
+    try:
+        return msgspec.convert(_forgive(kind, fields), Message)  # type: ignore[no-any-return]
+    except msgspec.ValidationError as problem:
+        raise ProtocolError(ErrorCode.BAD_FORMAT, f"{kind}: {problem}", ref, kind=kind) from None
+
+
+def _kind(fields: dict[str, Any]) -> str:
+    kind = fields.get("type")
+    if isinstance(kind, str):
+        return kind
+    if kind is None and fields.get("status") == "ERROR":
+        return "ERROR"  # the form of section 8 that has no type
+    raise ProtocolError(ErrorCode.BAD_FORMAT, 'a message has a "type", which is a string')
+
+
+def _quote(text: str) -> str:
+    return ascii(text if len(text) <= _MAX_QUOTE else text[:_MAX_QUOTE] + "...")
+
+
+def _forgive(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Repair what clients in the field are known to write (9.10): null is the same as missing."""
+    kept = {key: value for key, value in fields.items() if value is not None}
+    kept["type"] = kind
+    if "dst" not in kept and "dest" in kept:
+        kept["dst"] = kept["dest"]
+    if isinstance(kept.get("ttl"), float) and kept["ttl"].is_integer():
+        kept["ttl"] = int(kept["ttl"])
+    if not isinstance(kept.get("timestamp", ""), str):
+        del kept["timestamp"]  # a number; another machine's clock is not used anyway
+    if kind in ("HELLO", "HELLO_OK"):
+        _forgive_hello(kept)
+    elif kind == "ERROR":
+        _forgive_error(kept)
+    elif kind in ("BYE", "BYE_OK", "HELLO_REJECT"):
+        _keep_strings(kept, ("msg_id", "src", "dst", "reason"))
+    elif kind == "ACK":
+        _keep_strings(kept, ("from", "src", "dst"))
+    return kept
+
+
+def _forgive_hello(fields: dict[str, Any]) -> None:
+    version = fields.get("version")
+    if isinstance(version, int | float) and not isinstance(version, bool):
+        fields["version"] = str(version)
+    features = fields.get("features", ())
+    if isinstance(features, list):
+        fields["features"] = [feature for feature in features if isinstance(feature, str)]
+
+
+def _forgive_error(fields: dict[str, Any]) -> None:
+    if "detail" not in fields and "message" in fields:
+        fields["detail"] = fields["message"]
+    if not isinstance(fields.get("detail", ""), str):
+        fields["detail"] = json.dumps(fields["detail"])
+    _keep_strings(fields, ("status", "error", "code", "ref", "dst"))
+    if not isinstance(fields.get("limit", 0), int):
+        del fields["limit"]
+
+
+def _keep_strings(fields: dict[str, Any], names: tuple[str, ...]) -> None:
+    """Drop those of the named fields that are not strings; nothing depends on them."""
+    for name in names:
+        if not isinstance(fields.get(name, ""), str):
+            del fields[name]

@@ -1,0 +1,222 @@
+"""One frozen struct per message type, and their union (docs/protocol.md, sections 3, 4 and 8).
+
+Fields have the names of the wire, but for ``from``, which is a word of Python. A field that is
+`msgspec.UNSET` is left out when written. Every message carries a ``ttl``; it counts forwards and
+means something only in routed messages, but some peers ask for it everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from p2pchat.protocol.errors import ErrorCode, ProtocolError
+
+#: Forwards that a routed message may have at its origin (section 2).
+ORIGIN_TTL = 8
+
+#: The only ttl that plain peers accept (section 9).
+PLAIN_TTL = 1
+
+#: The version that we speak; another major version is refused.
+VERSION = "1.0"
+
+MsgId = Annotated[str, Meta(min_length=1, max_length=128)]
+
+#: A peer_id (64 + 1 + 64 characters), ``#namespace`` or ``*``.
+Address = Annotated[str, Meta(min_length=1, max_length=129)]
+
+
+class _Wire(Struct, frozen=True, tag_field="type", gc=False):
+    """What all messages share. They hold no containers of themselves, so the collector skips them."""
+
+
+class Hello(_Wire, frozen=True, tag="HELLO", gc=False):
+    """The dialler's first line (section 3)."""
+
+    peer_id: str
+    version: str = VERSION
+    features: tuple[str, ...] = ()
+    ttl: int = PLAIN_TTL
+
+
+class HelloOk(_Wire, frozen=True, tag="HELLO_OK", gc=False):
+    """The acceptor's answer; its features are those that it enables (section 3)."""
+
+    peer_id: str
+    version: str = VERSION
+    features: tuple[str, ...] = ()
+    ttl: int = PLAIN_TTL
+
+
+class HelloReject(_Wire, frozen=True, tag="HELLO_REJECT", gc=False):
+    """Some clients refuse a HELLO with this; we never send it (section 9.15)."""
+
+    reason: str = ""
+    ttl: int = PLAIN_TTL
+
+
+class Ping(_Wire, frozen=True, tag="PING", gc=False):
+    """Are you there? (section 3)"""
+
+    msg_id: MsgId
+    timestamp: str = ""
+    ttl: int = PLAIN_TTL
+
+
+class Pong(_Wire, frozen=True, tag="PONG", gc=False):
+    """The answer to a `Ping`, with its msg_id (section 3)."""
+
+    msg_id: MsgId
+    timestamp: str = ""
+    ttl: int = PLAIN_TTL
+
+
+class Bye(_Wire, frozen=True, tag="BYE", gc=False):
+    """The sender wants to close (section 3)."""
+
+    msg_id: str = ""
+    src: str = ""
+    dst: str = ""
+    reason: str | UnsetType = UNSET
+    ttl: int = PLAIN_TTL
+
+
+class ByeOk(_Wire, frozen=True, tag="BYE_OK", gc=False):
+    """The answer to a `Bye`; both close then (section 3)."""
+
+    msg_id: str = ""
+    src: str = ""
+    dst: str = ""
+    ttl: int = PLAIN_TTL
+
+
+class Send(_Wire, frozen=True, tag="SEND", gc=False):
+    """A text from one peer to one peer (section 4).
+
+    :param attempt: 2 and up in resends, so that relays tell them from duplicates (section 5).
+    """
+
+    msg_id: MsgId
+    src: Address
+    dst: Address
+    payload: str
+    require_ack: bool = True
+    ttl: int = PLAIN_TTL
+    attempt: int | UnsetType = UNSET
+
+
+class Ack(_Wire, frozen=True, tag="ACK", gc=False):
+    """The destination has the message (section 4). Some peers send the msg_id and nothing else."""
+
+    msg_id: MsgId
+    from_: str = field(default="", name="from")
+    src: str = ""
+    dst: str = ""
+    ttl: int = PLAIN_TTL
+
+
+class Pub(_Wire, frozen=True, tag="PUB", gc=False):
+    """A text from one peer to many: ``#namespace`` or ``*`` (section 4).
+
+    Others also write the namespace without ``#``, the reader's own peer_id, or nothing (9.12).
+    """
+
+    msg_id: MsgId
+    src: Address
+    payload: str
+    dst: str = ""
+    require_ack: bool = False
+    ttl: int = PLAIN_TTL
+
+
+class MetricsReq(_Wire, frozen=True, tag="METRICS_REQ", gc=False):
+    """How do you see this link? (section 4)"""
+
+    msg_id: MsgId
+    src: str = ""
+    dst: str = ""
+    ttl: int = PLAIN_TTL
+
+
+class Metrics(_Wire, frozen=True, tag="METRICS", gc=False):
+    """How the sender sees the link that this came over (section 4).
+
+    :param rtt_ms: its last round trip in milliseconds.
+    :param sent_count: lines that it sent over the link.
+    :param recv_count: lines that it received.
+    :param last_seen: when it last received one, ``YYYY-MM-DDTHH:MM:SSZ``.
+    """
+
+    msg_id: MsgId
+    src: str = ""
+    dst: str = ""
+    rtt_ms: float | None = None
+    sent_count: int = 0
+    recv_count: int = 0
+    last_seen: str | None = None
+    ttl: int = PLAIN_TTL
+
+
+class Error(_Wire, frozen=True, tag="ERROR", gc=False):
+    """Something was wrong (section 8). Written in both forms of the specification at once."""
+
+    status: str = "ERROR"
+    error: str = ""
+    code: str = ""
+    ref: str = ""
+    detail: str = ""
+    dst: str = ""
+    ttl: int = ORIGIN_TTL
+    limit: int | UnsetType = UNSET
+
+    #: Longest detail that we send, in characters: it is for people, and may quote what a peer sent.
+    MAX_DETAIL: ClassVar[int] = 300
+
+    @property
+    def reason(self) -> str:
+        """The code, from whichever of the two forms the sender used."""
+        return self.code or self.error
+
+    @classmethod
+    def about(cls, problem: ProtocolError, dst: str = "") -> Error:
+        """Make the answer to a line that was wrong.
+
+        :param dst: the peer that caused it, so that the error can find its way back.
+        """
+        return cls.make(problem.code, problem.detail, ref=problem.ref, dst=dst, limit=problem.limit)
+
+    @classmethod
+    def make(
+        cls, code: ErrorCode, detail: str, *, ref: str = "", dst: str = "", limit: int | None = None
+    ) -> Error:
+        """Fill both forms of the specification."""
+        return cls(
+            error=code.value,
+            code=code.value,
+            ref=ref,
+            detail=detail[: cls.MAX_DETAIL],
+            dst=dst,
+            limit=UNSET if limit is None else limit,
+        )
+
+
+Message = (
+    Hello
+    | HelloOk
+    | HelloReject
+    | Ping
+    | Pong
+    | Bye
+    | ByeOk
+    | Send
+    | Ack
+    | Pub
+    | MetricsReq
+    | Metrics
+    | Error
+)
+
+#: Type names on the wire.
+TYPES: frozenset[str] = frozenset(str(kind.__struct_config__.tag) for kind in Message.__args__)
