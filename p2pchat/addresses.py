@@ -1,0 +1,66 @@
+"""Addresses of peers and servers, as people write them and as Twisted connects to them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+import attrs
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.interfaces import IAddress, IReactorTCP, IStreamClientEndpoint
+
+#: Seconds until a connect is given up. A SYN that is lost is sent again after 1, 3 and 7 s.
+CONNECT_S = 10.0
+
+_HOST_PORT = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<host>[^\[\]:\s]+)):(?P<port>[0-9]{1,5})")
+
+
+class BadAddress(ValueError):
+    """Not an address; the text says what would be right."""
+
+
+@attrs.frozen(order=True)
+class Address:
+    """A host, by name or number, and a TCP port from 1 to 65535."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read ``HOST:PORT``; an IPv6 address stands in brackets.
+
+        :raises BadAddress: it is not written so, or the port is outside 1 to 65535.
+        """
+        match = _HOST_PORT.fullmatch(text.strip())
+        if match is None:
+            raise BadAddress(f"expected HOST:PORT, for example 192.0.2.7:7070 or [::1]:7070, got {text!a}")
+        port = int(match["port"])
+        if not 1 <= port <= 65535:
+            raise BadAddress(f"a port is from 1 to 65535, got {port}")
+        return cls(match["v6"] or match["host"], port)
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def client_endpoint(reactor: IReactorTCP, address: Address) -> IStreamClientEndpoint:
+    """Return what connects to *address*. Only a name, not a number, costs a look-up in a thread."""
+    try:
+        version = ipaddress.ip_address(address.host).version
+    except ValueError:
+        return HostnameEndpoint(reactor, address.host, address.port, timeout=CONNECT_S)
+    kind = TCP4ClientEndpoint if version == 4 else TCP6ClientEndpoint
+    return kind(reactor, address.host, address.port, timeout=CONNECT_S)
+
+
+def of_transport(address: IAddress) -> Address:
+    """Read what a TCP transport calls its own or its peer's address.
+
+    An IPv4 address that comes as IPv6 (``::ffff:192.0.2.7``) is written as IPv4.
+    """
+    host: str = address.host.partition("%")[0]  # type: ignore[attr-defined]
+    mapped = ipaddress.ip_address(host)
+    if isinstance(mapped, ipaddress.IPv6Address) and mapped.ipv4_mapped is not None:
+        host = str(mapped.ipv4_mapped)
+    return Address(host, address.port)  # type: ignore[attr-defined]

@@ -1,0 +1,413 @@
+"""One TCP connection with one peer at its other end (docs/protocol.md, sections 2, 3 and 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IConsumer,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from p2pchat.addresses import Address
+from p2pchat.allowance import Allowance
+from p2pchat.links import life
+from p2pchat.links.greeting import Greeting, check_hello, check_hello_ok
+from p2pchat.links.keepalive import KeepAlive
+from p2pchat.links.outgoing import PLAIN_FIRST_S, PLAIN_SPACING_S, Outgoing
+from p2pchat.links.questions import Questions
+from p2pchat.links.surroundings import Surroundings
+from p2pchat.protocol.codec import decode, encode, encode_plain
+from p2pchat.protocol.errors import ErrorCode, ProtocolError, UnknownType
+from p2pchat.protocol.framing import MAX_LINE, LineBuffer, TooLong
+from p2pchat.protocol.messages import (
+    FEATURES,
+    Bye,
+    ByeOk,
+    Error,
+    Hello,
+    HelloOk,
+    HelloReject,
+    Message,
+    Metrics,
+    MetricsReq,
+    Ping,
+    Pong,
+)
+from p2pchat.protocol.names import PeerId
+
+#: Complaints about bad lines that one link gets per second; those about unknown types have
+#: one a second by section 4. What is beyond is counted only, so that garbage costs us little.
+COMPLAINTS_PER_S = 10
+
+
+class _Socket(ITCPTransport, IConsumer):
+    """What a TCP transport of Twisted is."""
+
+
+@implementer(IHalfCloseableProtocol)
+class Link(TwistedProtocol):
+    """One connection to one peer. The switchboard creates it, and forgets it at ``link_gone``.
+
+    :param dialled: we connected, so we speak first.
+    :param expected: who the rendezvous says is at the other end; None where nobody said.
+    :param address: the other end of the connection.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, around: Surroundings, dialled: bool, address: Address, expected: PeerId | None = None
+    ) -> None:
+        self.dialled = dialled
+        self.address = address
+        self.expected = expected
+        #: Who is at the other end; of meaning once the link is up.
+        self.peer_id = PeerId()
+        #: The peer is not known to be of our own kind: section 9 applies.
+        self.plain = True
+        self.features: frozenset[str] = frozenset()
+        self.received = 0
+        self.bad_lines = 0
+        self.up_since_s: float | None = None
+        self.why_down = ""
+        #: The peer ended the link by itself.
+        self.said_bye = False
+        #: We reached ourselves, or somebody of our own name: of no use to dial again.
+        self.is_ourselves = False
+        self._around = around
+        self._clock = around.clock
+        self._owner = around.owner
+        self._lines = LineBuffer()
+        self._deaf = False
+        self._is_up = False
+        self._deadline: IDelayedCall | None = None
+        self._questions = Questions(around.clock)
+        self._complaints = Allowance(COMPLAINTS_PER_S)
+        self._unknown_types = Allowance(1)
+        self._life = life.new_life(self, life.calling if dialled else life.answering)
+
+    # What the switchboard and the node do with a link.
+
+    def write(self, line: bytes, urgent: bool = False) -> bool:
+        """Send one encoded line; False where too much waits already, or the link has ended."""
+        return not self._deaf and self.outgoing.write(line, urgent)
+
+    def leave(self, reason: str) -> None:
+        """Say BYE and close within 2 s; close at once where the handshake is not done."""
+        self._life.leave(reason)
+
+    def abort(self) -> None:
+        """Close now, without BYE: the other end is known to be gone."""
+        self._socket.abortConnection()
+
+    def tick(self) -> None:
+        """Let the keep-alive do what is due."""
+        if self._is_up:
+            self._keepalive.tick(self._clock.seconds())
+
+    def ping(self) -> Deferred[float]:
+        """Ask now; fires with the round trip in seconds.
+
+        Fails with `TimeoutError` after 5 s, or with `LinkClosed`.
+        """
+        return self._questions.ask(self._keepalive.ask(self._clock.seconds()))
+
+    def ask_metrics(self) -> Deferred[Metrics]:
+        """Ask how the peer sees this link; it must list the feature ``metrics``.
+
+        Fails with `TimeoutError` after 5 s, or with `LinkClosed`.
+        """
+        msg_id = self._around.new_id()
+        self._send(MetricsReq(msg_id, src=self._around.own, dst=self.peer_id))
+        return self._questions.ask(msg_id)
+
+    @property
+    def rtt_s(self) -> float | None:
+        """The last measured round trip in seconds."""
+        return self._keepalive.rtt_s
+
+    @property
+    def _socket(self) -> _Socket:
+        """The transport, as what it is; Twisted declares it as optional."""
+        return cast(_Socket, self.transport)
+
+    # What the transport tells us.
+
+    def connectionMade(self) -> None:
+        """Speak first, if we dialled."""
+        self._socket.setTcpNoDelay(True)
+        self.outgoing = Outgoing(self._socket, self._clock)
+        self._socket.registerProducer(self.outgoing, True)
+        self._keepalive = KeepAlive(self._send_ping, self._not_answering, self._clock.seconds())
+        self.set_deadline(life.HANDSHAKE_S)
+        if self.dialled:
+            self._send(Hello(self._around.own, features=FEATURES))
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take bytes."""
+        for line in self._lines.feed(data):
+            if self._deaf:
+                return
+            if isinstance(line, TooLong):
+                self._too_long(line)
+            elif line:
+                self._take(line)
+
+    def readConnectionLost(self) -> None:
+        """The peer will send no more."""
+        self._life.hang_up("the peer closed the connection")
+
+    def writeConnectionLost(self) -> None:
+        """Our half is closed, as we asked."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection is gone."""
+        self._life.lost(reason.getErrorMessage().rstrip("."))
+
+    # A line arrived.
+
+    def _take(self, line: bytes) -> None:
+        self.received += 1
+        try:
+            if self._around.tracing:
+                self._owner.line_traced(self, line)
+            message = decode(line)
+            control = _CONTROL.get(type(message))
+            if not self._is_up and self.up_since_s is None:
+                self._take_greeting(message)
+            elif control is not None:
+                control(self, message)
+            else:
+                self._owner.message_received(self, message)
+        except ProtocolError as problem:
+            self._complain(problem)
+        except Exception:
+            self._break()
+
+    def _take_greeting(self, message: Message) -> None:
+        """Take the first line, which can only be the other half of the handshake."""
+        if self.dialled and isinstance(message, Error | HelloReject | Bye):
+            self._life.hang_up(_refusal(message))
+        elif self.dialled and isinstance(message, HelloOk):
+            self._greeted(check_hello_ok(message, self._around.own, self.expected))
+            self._accept_answer()
+        elif not self.dialled and isinstance(message, Hello):
+            self._greeted(check_hello(message, self._around.own))
+            self._admit()
+        elif isinstance(message, Error):
+            self._life.hang_up("the peer sent an ERROR before its HELLO")
+        else:
+            expected = "HELLO_OK" if self.dialled else "HELLO"
+            raise ProtocolError(ErrorCode.UNAUTHORIZED, f"expected {expected} first")
+
+    def _greeted(self, greeting: Greeting) -> None:
+        self.peer_id = greeting.peer_id
+        self.plain = greeting.plain
+        self.features = greeting.features
+        self.is_ourselves = greeting.is_ourselves
+        if greeting.remark:
+            self._log.info("{address}: {remark}", address=self.address, remark=greeting.remark)
+
+    def _accept_answer(self) -> None:
+        if self.is_ourselves:
+            self._life.hang_up("it has our own name: it is ourselves, or two peers use one name")
+        else:
+            self._life.hello_ok()
+
+    def _admit(self) -> None:
+        refusal = self._owner.admit(self, self.peer_id)
+        if self.is_ourselves:
+            # The answer tells the dialler whom it reached, so that it stops dialling.
+            self.send_hello_ok()
+            self._life.hang_up("it has our own name: it is ourselves, or two peers use one name")
+        elif refusal is not None:
+            self._life.refuse(refusal)
+        else:
+            self._life.hello()
+
+    def _too_long(self, line: TooLong) -> None:
+        detail = f"a line has at most {MAX_LINE} bytes"
+        problem = ProtocolError(ErrorCode.LINE_TOO_LONG, detail, limit=MAX_LINE)
+        if line.endless:
+            self._life.refuse(problem)
+        else:
+            self._complain(problem)
+
+    def _complain(self, problem: ProtocolError) -> None:
+        """Answer a bad line. Before the handshake it ends the link, later only the line is lost."""
+        self.bad_lines += 1
+        if self.up_since_s is None:
+            self._life.refuse(_before_handshake(problem))
+            return
+        if self.bad_lines == 1:
+            self._log.info(
+                "{peer!a} at {address} sent a bad line: {problem!a}; more of them are only counted",
+                peer=self.peer_id,
+                address=self.address,
+                problem=str(problem),
+            )
+        allowance = self._unknown_types if isinstance(problem, UnknownType) else self._complaints
+        if allowance.take(self._clock.seconds()):
+            self._send(Error.about(problem, dst=self.peer_id))
+
+    def _break(self) -> None:
+        """Our own fault: say so, and end this link only."""
+        self._around.broken += 1
+        self._log.failure("unexpected error in a message of {peer!a}", peer=self.peer_id)
+        self._life.refuse(ProtocolError(ErrorCode.INTERNAL_ERROR, "your message met a defect here"))
+
+    # Messages about the link itself.
+
+    def _ping(self, message: Ping) -> None:
+        self._send(Pong(message.msg_id, timestamp=self._around.timestamp()))
+
+    def _pong(self, message: Pong) -> None:
+        rtt_s = self._keepalive.pong(message.msg_id, self._clock.seconds())
+        self._questions.answer(message.msg_id, rtt_s)
+
+    def _bye(self, message: Bye) -> None:
+        self.said_bye = True
+        self._life.bye(message)
+
+    def _bye_ok(self, _message: ByeOk) -> None:
+        self._life.bye_ok()
+
+    def _metrics_req(self, message: MetricsReq) -> None:
+        answer = Metrics(
+            message.msg_id,
+            src=self._around.own,
+            dst=self.peer_id,
+            rtt_ms=None if self.rtt_s is None else round(self.rtt_s * 1000, 3),
+            sent_count=self.outgoing.taken,
+            recv_count=self.received,
+            last_seen=self._around.timestamp(),
+        )
+        self._send(answer)
+
+    def _metrics(self, message: Metrics) -> None:
+        self._questions.answer(message.msg_id, message)
+
+    def _ignore(self, _message: Message) -> None:
+        """A greeting on a link that is up: some clients greet twice."""
+
+    def _send_ping(self) -> str:
+        msg_id = self._around.new_id()
+        self._send(Ping(msg_id, timestamp=self._around.timestamp()))
+        return msg_id
+
+    def _not_answering(self) -> None:
+        self._life.leave("three PINGs in a row were not answered")
+
+    def _send(self, message: Message, urgent: bool = True) -> None:
+        self.outgoing.write(encode_plain(message) if self.plain else encode(message), urgent)
+
+    # What the life of the link makes us do: `life.Effects`.
+
+    def come_up(self) -> None:
+        """Tell the owner that messages may flow."""
+        self._is_up = True
+        self.up_since_s = self._clock.seconds()
+        if self.plain:
+            self.outgoing.space_out(PLAIN_SPACING_S if self.dialled else PLAIN_FIRST_S)
+        self._owner.link_up(self)
+
+    def send_hello_ok(self) -> None:
+        """Answer the HELLO."""
+        self._send(HelloOk(self._around.own, features=FEATURES))
+
+    def send_error(self, problem: ProtocolError) -> None:
+        """Tell the peer what was wrong."""
+        self._send(Error.about(problem, dst=self.peer_id))
+
+    def send_bye(self, reason: str) -> None:
+        """Say BYE, behind everything that waits."""
+        bye = Bye(self._around.new_id(), src=self._around.own, dst=self.peer_id, reason=reason)
+        self._send(bye, urgent=False)
+
+    def send_bye_ok(self, message: Bye) -> None:
+        """Answer a BYE with its own msg_id."""
+        self._send(ByeOk(message.msg_id, src=self._around.own, dst=self.peer_id))
+
+    def set_deadline(self, seconds: float) -> None:
+        """Bound the time in the next state."""
+        self.clear_deadline()
+        self._deadline = self._clock.callLater(seconds, self._out_of_time)
+
+    def clear_deadline(self) -> None:
+        """The next state may last."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def go_down(self, why: str) -> None:
+        """Take no more messages; tell the owner, if it ever was told that we were up."""
+        self.why_down = self.why_down or why
+        if self._is_up:
+            self._is_up = False
+            self._owner.link_down(self, self.why_down)
+
+    def stop_reading_lines(self) -> None:
+        """Throw away what still arrives."""
+        self._deaf = True
+
+    def half_close(self) -> None:
+        """Close our half behind what waits."""
+        self.outgoing.when_empty(self._lose_write)
+
+    def close(self) -> None:
+        """Close behind what waits."""
+        self.outgoing.when_empty(self._socket.loseConnection)
+
+    def end(self, why: str) -> None:
+        """Free what is held."""
+        self.clear_deadline()
+        self.outgoing.close()
+        self._questions.fail(why)
+        self._owner.link_gone(self, self.why_down)
+
+    def _lose_write(self) -> None:
+        # A registered producer would hold the half-close back for ever.
+        self._socket.unregisterProducer()
+        self._socket.loseWriteConnection()
+
+    def _out_of_time(self) -> None:
+        self._deadline = None
+        self._life.deadline()
+
+
+_CONTROL: dict[type[Any], Callable[[Link, Any], None]] = {
+    Ping: Link._ping,
+    Pong: Link._pong,
+    Bye: Link._bye,
+    ByeOk: Link._bye_ok,
+    MetricsReq: Link._metrics_req,
+    Metrics: Link._metrics,
+    Hello: Link._ignore,
+    HelloOk: Link._ignore,
+    HelloReject: Link._ignore,
+}
+
+
+def _before_handshake(problem: ProtocolError) -> ProtocolError:
+    """What is wrong before the handshake is `unauthorized`, unless it was the greeting itself."""
+    if problem.kind in ("HELLO", "HELLO_OK") or problem.code != ErrorCode.BAD_FORMAT:
+        return problem
+    return ProtocolError(ErrorCode.UNAUTHORIZED, f"expected the handshake first; {problem.detail}")
+
+
+def _refusal(message: Error | HelloReject | Bye) -> str:
+    if isinstance(message, Error):
+        return f"the peer refused: {message.reason or 'no reason given'} {message.detail}".rstrip()
+    if isinstance(message, HelloReject):
+        return f"the peer refused: {message.reason or 'no reason given'}"
+    return "the peer said BYE instead of HELLO_OK"

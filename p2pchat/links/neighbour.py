@@ -1,0 +1,44 @@
+"""A peer that we are linked with, over however many links."""
+
+from __future__ import annotations
+
+import attrs
+
+from p2pchat.links.link import Link
+from p2pchat.protocol.names import PeerId
+
+
+@attrs.define(eq=False)
+class Neighbour:
+    """All links to one peer, at least one. The switchboard creates, owns and ends it.
+
+    Our own kind has one link, two for a moment; plain peers may keep several (9.14).
+    """
+
+    peer_id: PeerId
+    #: Those that are up, oldest first.
+    links: list[Link]
+
+    @property
+    def link(self) -> Link:
+        """The one to send on: the newest that works (9.14)."""
+        return self.links[-1]
+
+    @property
+    def plain(self) -> bool:
+        """Not known to be of our own kind: section 9 applies."""
+        return self.links[-1].plain
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What it offered in its greeting."""
+        return self.links[-1].features
+
+    @property
+    def rtt_s(self) -> float | None:
+        """The last measured round trip in seconds."""
+        return self.links[-1].rtt_s
+
+    def write(self, line: bytes, urgent: bool = False) -> bool:
+        """Send one encoded line; False where too much waits for this peer already."""
+        return self.links[-1].write(line, urgent)

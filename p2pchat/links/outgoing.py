@@ -1,0 +1,151 @@
+"""The bounded queue in front of one link's socket (docs/protocol.md, sections 5 and 9.5)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import attrs
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ITransport
+from zope.interface import implementer
+
+#: Lines that wait for one socket: half a minute of what may be sent to a plain peer, and more than
+#: a healthy link ever holds, since the transport takes 64 KiB before it says stop.
+MAX_LINES = 1024
+
+#: Bytes that wait for one socket: 16 of the longest lines. 512 stuck links cost at most 256 MiB.
+MAX_BYTES = 512 * 1024
+
+#: What control lines may take beyond that: they keep the link alive and confirm what arrived.
+URGENT_LINES = 256
+URGENT_BYTES = 64 * 1024
+
+#: Seconds between two lines to a plain peer: some read one line per segment and drop the rest.
+PLAIN_SPACING_S = 0.05
+
+#: Seconds from our HELLO_OK to the next line to a plain peer.
+PLAIN_FIRST_S = 0.25
+
+
+@implementer(IPushProducer)
+@attrs.define(eq=False)
+class Outgoing:
+    """Lines on their way into one transport. Its link creates, owns and ends it.
+
+    A line goes straight to the transport while that one drains; when it says stop, lines wait
+    here, and when too many wait they are refused, so that whoever sends learns of it.
+    """
+
+    _transport: ITransport
+    _clock: IReactorTime
+    #: Lines that were refused because too many waited.
+    refused: int = 0
+    #: Lines that were taken.
+    taken: int = 0
+    _spacing_s: float = 0.0
+    _next_at_s: float = 0.0
+    _paused: bool = False
+    _urgent: deque[bytes] = attrs.Factory(deque)
+    _lines: deque[bytes] = attrs.Factory(deque)
+    _bytes: int = 0
+    #: Lines must be queued: the transport said stop, or the peer wants them spaced.
+    _held: bool = False
+    _wakeup: IDelayedCall | None = None
+    _on_empty: Callable[[], None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Lines that wait here, not counting what the transport holds."""
+        return len(self._urgent) + len(self._lines)
+
+    def space_out(self, first_after_s: float) -> None:
+        """From now on send one line at a time, as plain peers need it (9.5).
+
+        :param first_after_s: seconds until the first of them.
+        """
+        self._spacing_s = PLAIN_SPACING_S
+        self._next_at_s = self._clock.seconds() + first_after_s
+        self._held = True
+
+    def write(self, line: bytes, urgent: bool = False) -> bool:
+        """Send one encoded line, or keep it until it can be sent.
+
+        :param urgent: ahead of the others: control lines and confirmations.
+        :return: False where too much waits already; the line is then not kept.
+        """
+        if not self._held:
+            self.taken += 1
+            self._transport.write(line)
+            return True
+        if not self._has_room(len(line), urgent):
+            self.refused += 1
+            return False
+        self.taken += 1
+        self._bytes += len(line)
+        (self._urgent if urgent else self._lines).append(line)
+        self._flush()
+        return True
+
+    def when_empty(self, do: Callable[[], None]) -> None:
+        """Call *do* once nothing waits here any more, which may be now."""
+        self._on_empty = do
+        self._flush()
+
+    def close(self) -> None:
+        """Forget what waits; nothing is written any more."""
+        self._held = True
+        self._on_empty = None
+        self._urgent.clear()
+        self._lines.clear()
+        self._bytes = 0
+        self._cancel_wakeup()
+
+    def pauseProducing(self) -> None:
+        """The transport has enough."""
+        self._paused = self._held = True
+
+    def resumeProducing(self) -> None:
+        """The transport wants more."""
+        self._paused = False
+        self._flush()
+
+    def stopProducing(self) -> None:
+        """The transport is gone."""
+        self.close()
+
+    def _has_room(self, size: int, urgent: bool) -> bool:
+        max_lines = MAX_LINES + (URGENT_LINES if urgent else 0)
+        max_bytes = MAX_BYTES + (URGENT_BYTES if urgent else 0)
+        return self.waiting < max_lines and self._bytes + size <= max_bytes
+
+    def _flush(self) -> None:
+        while self.waiting and not self._paused:
+            if self._spacing_s and not self._may_write_now():
+                return
+            line = (self._urgent or self._lines).popleft()
+            self._bytes -= len(line)
+            self._transport.write(line)
+        if not self._paused and not self._spacing_s:
+            self._held = False
+        if self._on_empty is not None and not self.waiting:
+            do, self._on_empty = self._on_empty, None
+            do()
+
+    def _may_write_now(self) -> bool:
+        """Whether the spacing is kept; if not, wake up when it is."""
+        now_s = self._clock.seconds()
+        if now_s >= self._next_at_s:
+            self._next_at_s = now_s + self._spacing_s
+            return True
+        if self._wakeup is None:
+            self._wakeup = self._clock.callLater(self._next_at_s - now_s, self._woken)
+        return False
+
+    def _woken(self) -> None:
+        self._wakeup = None
+        self._flush()
+
+    def _cancel_wakeup(self) -> None:
+        if self._wakeup is not None:
+            self._wakeup.cancel()
+            self._wakeup = None

@@ -1,0 +1,338 @@
+"""Accepts, dials, reconnects, and keeps one link per peer (docs/protocol.md, sections 3 and 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol, cast
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IAddress, IListeningPort, IReactorTCP, IReactorTime
+from twisted.internet.protocol import ServerFactory
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from p2pchat.addresses import Address, client_endpoint, of_transport
+from p2pchat.backoff import Backoff
+from p2pchat.links.dialler import FIRST_WAIT_S, LONGEST_WAIT_S, Dialler
+from p2pchat.links.link import Link
+from p2pchat.links.neighbour import Neighbour
+from p2pchat.links.surroundings import Surroundings
+from p2pchat.protocol.errors import ErrorCode, ProtocolError
+from p2pchat.protocol.messages import Message
+from p2pchat.protocol.names import PeerId
+
+#: Where peers listen unless told otherwise (section 6 of the specification has examples with it).
+DEFAULT_PORT = 7070
+
+#: Links that are up at once: half of the 1024 files that a process usually may open.
+MAX_LINKS = 512
+
+#: Connections whose HELLO has not come; beyond, the one that has waited longest is closed, so
+#: that those who connect and say nothing cannot keep others out.
+MAX_STRANGERS = 128
+
+#: Addresses that we dial by ourselves; a larger roster is dialled in part.
+MAX_DIALLERS = 400
+
+#: How often the keep-alives are looked after, in seconds.
+TICK_S = 1.0
+
+
+class Board(Protocol):
+    """What the switchboard tells whoever created it: the node."""
+
+    def neighbour_up(self, neighbour: Neighbour) -> None:
+        """The first link with a peer stands."""
+
+    def neighbour_down(self, neighbour: Neighbour, why: str) -> None:
+        """The last link with a peer has ended."""
+
+    def message_received(self, neighbour: Neighbour, message: Message) -> None:
+        """A neighbour sent something that is not about the link itself."""
+
+    def line_traced(self, peer_id: PeerId, line: bytes) -> None:
+        """A line arrived while tracing is on."""
+
+
+class Reactor(IReactorTCP, IReactorTime):
+    """What is needed of a reactor."""
+
+
+class Switchboard(Service):
+    """All links of a node. The node creates, starts and stops it.
+
+    :param port: where to listen; None: 7070, or a free one where that is taken; 0: a free one.
+    :param interface: the address to listen on; empty for all of IPv4.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        own: PeerId,
+        board: Board,
+        *,
+        new_id: Callable[[], str],
+        timestamp: Callable[[], str],
+        random: Callable[[], float],
+        port: int | None = None,
+        interface: str = "",
+    ) -> None:
+        self.neighbours: dict[PeerId, Neighbour] = {}
+        #: Connections that were refused or closed before they were links.
+        self.turned_away = 0
+        #: Entries of the roster that are not dialled, for want of room.
+        self.not_dialled = 0
+        self.around = Surroundings(own, self, reactor, new_id, timestamp)
+        self._reactor = reactor
+        self._board = board
+        self._random = random
+        self._wanted_port = port
+        self._interface = interface
+        self._listening: IListeningPort | None = None
+        self._ticking = LoopingCall(self._tick)
+        self._ticking.clock = reactor
+        self._links: dict[Link, None] = {}
+        self._strangers: dict[Link, None] = {}
+        self._fixed: dict[Address, Dialler] = {}
+        self._listed: dict[PeerId, Dialler] = {}
+        self._all_gone: Deferred[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The TCP port that we listen on; 0 while we do not."""
+        return 0 if self._listening is None else of_transport(self._listening.getHost()).port
+
+    @property
+    def link_count(self) -> int:
+        """Connections, up or not."""
+        return len(self._links)
+
+    @property
+    def diallers(self) -> list[Dialler]:
+        """All addresses that we dial."""
+        return [*self._fixed.values(), *self._listed.values()]
+
+    # The service.
+
+    def startService(self) -> None:
+        """Listen, and begin to dial.
+
+        :raises CannotListenError: the port that was asked for is taken.
+        """
+        self._listen()
+        super().startService()
+        self._ticking.start(TICK_S, now=False)
+        for dialler in self.diallers:
+            dialler.dial()
+
+    def stopService(self) -> Deferred[None]:
+        """Say BYE on every link; fires when all have ended, 2 s from now at the latest."""
+        super().stopService()
+        if self._ticking.running:
+            self._ticking.stop()
+        for dialler in self.diallers:
+            dialler.stop("we are leaving")
+        for link in list(self._links):
+            link.leave("leaving")
+        self._all_gone = Deferred()
+        waiting: list[Deferred[None]] = [self._all_gone]
+        if self._listening is not None:
+            waiting.append(_stop_listening(self._listening))
+            self._listening = None
+        self._check_all_gone()
+        return DeferredList(waiting).addCallback(lambda _: None)
+
+    # Dialling.
+
+    def add_fixed(self, address: Address) -> Dialler:
+        """Dial *address* from now on, whoever is there."""
+        dialler = self._fixed.get(address)
+        if dialler is None:
+            dialler = self._fixed[address] = self._new_dialler(address, None)
+            if self.running:
+                dialler.dial()
+        return dialler
+
+    def set_roster(self, addresses: Mapping[PeerId, Address]) -> None:
+        """Dial everyone in the roster, and no longer whoever left it."""
+        for peer_id, dialler in list(self._listed.items()):
+            if addresses.get(peer_id) != dialler.address:
+                del self._listed[peer_id]
+                dialler.stop("it left the roster")
+        fresh = [peer_id for peer_id in addresses if peer_id not in self._listed]
+        room = max(0, MAX_DIALLERS - len(self._listed))
+        self.not_dialled = len(fresh[room:])
+        for peer_id in fresh[:room]:
+            self._listed[peer_id] = self._new_dialler(addresses[peer_id], peer_id)
+            if peer_id not in self.neighbours:
+                self._listed[peer_id].dial()
+
+    def diallers_of(self, peer_id: PeerId) -> list[Dialler]:
+        """Those that dial a peer, as far as it is known who is where."""
+        return [dialler for dialler in self.diallers if dialler.peer_id == peer_id]
+
+    def hang_up(self, peer_id: PeerId, why: str) -> bool:
+        """Say BYE to a peer and do not dial it again by ourselves; False where no link stands."""
+        for dialler in self.diallers_of(peer_id):
+            dialler.stop(why)
+        neighbour = self.neighbours.get(peer_id)
+        for link in list(neighbour.links) if neighbour else []:
+            link.leave(why)
+        return neighbour is not None
+
+    # What links tell: `LinkOwner`.
+
+    def admit(self, link: Link, peer_id: PeerId) -> ProtocolError | None:
+        """Say why the peer that sent a HELLO is not let in, or None."""
+        if sum(len(neighbour.links) for neighbour in self.neighbours.values()) >= MAX_LINKS:
+            return ProtocolError(ErrorCode.BUSY, f"{MAX_LINKS} links stand already; try later")
+        return None
+
+    def link_up(self, link: Link) -> None:
+        """Take a link into use."""
+        self._strangers.pop(link, None)
+        for dialler in self.diallers:
+            if dialler.link is link:
+                dialler.peer_id = link.peer_id if dialler.peer_id is None else dialler.peer_id
+            if dialler.peer_id == link.peer_id:
+                dialler.linked(link)
+        neighbour = self.neighbours.get(link.peer_id)
+        if neighbour is None:
+            self.neighbours[link.peer_id] = neighbour = Neighbour(link.peer_id, [link])
+            self._board.neighbour_up(neighbour)
+            return
+        older = list(neighbour.links)
+        neighbour.links.append(link)
+        for other in older:
+            if not (other.plain or link.plain):
+                self._settle(other, link)
+
+    def link_down(self, link: Link, why: str) -> None:
+        """Use a link no more."""
+        neighbour = self.neighbours[link.peer_id]
+        if neighbour.links != [link]:
+            neighbour.links.remove(link)
+            return
+        del self.neighbours[link.peer_id]
+        self._board.neighbour_down(neighbour, why)
+        if self.running:
+            for dialler in self.diallers_of(link.peer_id):
+                dialler.retry_later(polite=link.said_bye and not link.plain)
+
+    def link_gone(self, link: Link, why: str) -> None:
+        """Forget a link."""
+        self._strangers.pop(link, None)
+        del self._links[link]
+        if link.up_since_s is None:
+            self.turned_away += 1
+            self._log.info(
+                "no link with {address} ({way}): {why!a}",
+                address=link.address,
+                way="dialled" if link.dialled else "accepted",
+                why=why,
+            )
+        for dialler in self.diallers:
+            if dialler.link is link:
+                self._dialled_link_gone(dialler, link)
+        self._check_all_gone()
+
+    def message_received(self, link: Link, message: Message) -> None:
+        """Pass a message on to the node."""
+        neighbour = self.neighbours.get(link.peer_id)
+        # A link that says its farewells may still bring messages, and carry what answers them.
+        self._board.message_received(neighbour or Neighbour(link.peer_id, [link]), message)
+
+    def line_traced(self, link: Link, line: bytes) -> None:
+        """Pass a traced line on to the node."""
+        self._board.line_traced(link.peer_id, line)
+
+    # Inside.
+
+    def _listen(self) -> None:
+        factory = _LinkFactory(self._accepted)
+        port = DEFAULT_PORT if self._wanted_port is None else self._wanted_port
+        try:
+            self._listening = self._reactor.listenTCP(port, factory, interface=self._interface)
+        except CannotListenError:
+            if self._wanted_port is not None:
+                raise
+            self._listening = self._reactor.listenTCP(0, factory, interface=self._interface)
+
+    def _accepted(self, address: IAddress) -> Link | None:
+        if not self.running:
+            return None
+        link = self._new_link(dialled=False, address=of_transport(address))
+        self._strangers[link] = None
+        if len(self._strangers) > MAX_STRANGERS:
+            next(iter(self._strangers)).abort()
+        return link
+
+    def _new_link(self, dialled: bool, address: Address, expected: PeerId | None = None) -> Link:
+        link = Link(self.around, dialled, address, expected)
+        self._links[link] = None
+        return link
+
+    def _new_dialler(self, address: Address, peer_id: PeerId | None) -> Dialler:
+        backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S, self._random)
+        return Dialler(address, peer_id, self._connect, self._reactor, backoff)
+
+    def _connect(self, dialler: Dialler) -> Deferred[Link]:
+        expected = dialler.peer_id
+        factory = _LinkFactory(lambda _: self._new_link(True, dialler.address, expected))
+        # What an endpoint connects is typed as any protocol; this factory makes links.
+        return cast("Deferred[Link]", client_endpoint(self._reactor, dialler.address).connect(factory))
+
+    def _dialled_link_gone(self, dialler: Dialler, link: Link) -> None:
+        lasted_s = 0.0 if link.up_since_s is None else self._reactor.seconds() - link.up_since_s
+        dialler.link_gone(link, lasted_s)
+        if self.running and dialler.peer_id not in self.neighbours:
+            dialler.retry_later(polite=link.said_bye and not link.plain)
+
+    def _settle(self, older: Link, newer: Link) -> None:
+        """Two links with one peer of our own kind stand: both sides keep the same one (section 3)."""
+        if older.dialled == newer.dialled:
+            older.leave("a newer link took its place")
+            return
+        we_are_smaller = self.around.own < older.peer_id
+        keep, drop = (older, newer) if older.dialled == we_are_smaller else (newer, older)
+        # Its PONG proves that the link to keep is alive, and up at the other end too; only then
+        # may the other go, else what the peer sends in between would find no link at all.
+        keep.ping().addCallbacks(
+            lambda _rtt: drop.leave("one link per pair is enough"),
+            lambda _failure: keep.abort(),
+        )
+
+    def _tick(self) -> None:
+        for link in list(self._links):
+            try:
+                link.tick()
+            except Exception:
+                # A LoopingCall stops for good at the first exception.
+                self._log.failure("keep-alive of {address}", address=link.address)
+
+    def _check_all_gone(self) -> None:
+        if self._all_gone is not None and not self._links:
+            all_gone, self._all_gone = self._all_gone, None
+            all_gone.callback(None)
+
+
+class _LinkFactory(ServerFactory):
+    """Makes the protocol of one connection."""
+
+    noisy = False
+
+    def __init__(self, make: Callable[[IAddress], Link | None]) -> None:
+        self._make = make
+
+    def buildProtocol(self, addr: IAddress | None) -> Link | None:
+        """Make a link, or None to close the connection."""
+        return self._make(cast(IAddress, addr))
+
+
+def _stop_listening(port: IListeningPort) -> Deferred[None]:
+    stopped: Deferred[None] | None = port.stopListening()
+    return succeed(None) if stopped is None else stopped.addErrback(lambda _: None)
