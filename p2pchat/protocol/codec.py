@@ -16,7 +16,8 @@ from p2pchat.protocol.framing import MAX_LINE
 from p2pchat.protocol.messages import PLAIN_TTL, TYPES, Message, Send
 
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
-_encoder = msgspec.json.Encoder()
+#: A `PeerId` is a str of ours, which is written like any other.
+_encoder = msgspec.json.Encoder(enc_hook=str)
 
 #: The longest value of a peer's that an error text repeats, in characters.
 _MAX_QUOTE = 64
@@ -32,14 +33,17 @@ def decode(line: bytes) -> Message:
     :raises ProtocolError: anything else that is not a message.
     """
     try:
-        return _decoder.decode(line)
+        message = _decoder.decode(line)
     except msgspec.ValidationError:
-        # Well-formed JSON that is not quite a message; RecursionError cannot come first.
+        # Not quite a message; what stands behind the first fault was not looked at yet.
         return _decode_forgiving(line)
     except RecursionError:
         raise ProtocolError(ErrorCode.BAD_FORMAT, "nested too deeply") from None
     except ValueError as problem:
         raise ProtocolError(ErrorCode.BAD_FORMAT, f"not JSON: {problem}") from None
+    if b'"dest"' in line or b'"message"' in line:
+        return _decode_forgiving(line)  # other names for ``dst`` and ``detail``, which may be missing
+    return message
 
 
 def encode(message: Message) -> bytes:
@@ -65,7 +69,7 @@ def encode_plain(message: Message) -> bytes:
     line = encode(message)
     if line.isascii():
         return line
-    return json.dumps(msgspec.to_builtins(message), separators=(",", ":")).encode("ascii") + b"\n"
+    return json.dumps(msgspec.json.decode(line), separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def check_size(message: Message) -> None:
@@ -86,7 +90,7 @@ def _decode_forgiving(line: bytes) -> Message:
     try:
         fields = msgspec.json.decode(line)
     except (ValueError, RecursionError):
-        # What the strict decoder skipped over, such as an unknown field with a number of 5000 digits.
+        # What the strict decoder skipped or did not reach, such as a number of 5000 digits.
         raise ProtocolError(ErrorCode.BAD_FORMAT, "holds a value that cannot be read") from None
     if not isinstance(fields, dict):
         raise ProtocolError(ErrorCode.BAD_FORMAT, "a message is a JSON object")
@@ -99,6 +103,9 @@ def _decode_forgiving(line: bytes) -> Message:
         return msgspec.convert(_forgive(kind, fields), Message)  # type: ignore[no-any-return]
     except msgspec.ValidationError as problem:
         raise ProtocolError(ErrorCode.BAD_FORMAT, f"{kind}: {problem}", ref, kind=kind) from None
+    except RecursionError:
+        # The detail of an ERROR can be read a little deeper than it can be written.
+        raise ProtocolError(ErrorCode.BAD_FORMAT, f"{kind}: nested too deeply", ref, kind=kind) from None
 
 
 def _kind(fields: dict[str, Any]) -> str:
@@ -122,8 +129,7 @@ def _forgive(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
         kept["dst"] = kept["dest"]
     if isinstance(kept.get("ttl"), float) and kept["ttl"].is_integer():
         kept["ttl"] = int(kept["ttl"])
-    if not isinstance(kept.get("timestamp", ""), str):
-        del kept["timestamp"]  # a number; another machine's clock is not used anyway
+    _keep_strings(kept, ("timestamp", "last_seen"))  # numbers; the clock of another is not used anyway
     if kind in ("HELLO", "HELLO_OK"):
         _forgive_hello(kept)
     elif kind == "ERROR":

@@ -19,7 +19,8 @@ MAX_DISCARD = 1024 * 1024
 class TooLong:
     """Stands in the place of a line that was longer than the limit; its bytes are gone.
 
-    :param endless: no end was found within `MAX_DISCARD` bytes: the connection is of no more use.
+    :param endless: comes second, where no end was found within `MAX_DISCARD` bytes: the connection is
+        of no more use.
     """
 
     endless: bool = False
@@ -43,23 +44,30 @@ class LineBuffer:
     def feed(self, data: bytes) -> list[bytes | TooLong]:
         """Return the lines that *data* completes, in order, each without its end.
 
-        A line that is too long is reported once, as soon as it is known to be.
+        A line that is too long is reported once, as soon as it is known to be, and once more where it
+        turns out to be endless. How the stream was cut into *data* makes no difference.
         """
+        lines: list[bytes | TooLong] = []
         if self._discarded:
-            data, found = self._read_over(data)
-            if found is not None:
-                return found
+            end = data.find(b"\n")
+            if end < 0:
+                return [*self._read_over(len(data))]
+            lines += self._read_over(end)
+            self._discarded = 0
+            data = data[end + 1 :]
         pieces = (self._rest + data).split(b"\n") if self._rest else data.split(b"\n")
         self._rest = pieces.pop()
-        lines: list[bytes | TooLong] = []
         for piece in pieces:
             line = piece[:-1] if piece.endswith(b"\r") else piece
-            lines.append(line if len(line) <= self._limit else TooLong())
+            if len(line) <= self._limit:
+                lines.append(line)
+            else:
+                lines += self._read_over(len(piece))
+                self._discarded = 0
         # One more byte than the limit may be the \r of a line that still fits.
         if len(self._rest) > self._limit + 1:
-            self._discarded = len(self._rest)
+            lines += self._read_over(len(self._rest))
             self._rest = b""
-            lines.append(TooLong(endless=self._discarded > self._max_discard))
         return lines
 
     def take_rest(self) -> bytes:
@@ -67,13 +75,11 @@ class LineBuffer:
         rest, self._rest = self._rest, b""
         return rest
 
-    def _read_over(self, data: bytes) -> tuple[bytes, list[bytes | TooLong] | None]:
-        """Skip to the end of the line that was too long; None says that it was found."""
-        end = data.find(b"\n")
-        if end >= 0:
-            self._discarded = 0
-            return data[end + 1 :], None
+    def _read_over(self, size: int) -> list[TooLong]:
+        """Count *size* more bytes of a line that is too long; return what they made known."""
         before = self._discarded
-        self._discarded += len(data)
-        gave_up = before <= self._max_discard < self._discarded
-        return b"", [TooLong(endless=True)] if gave_up else []
+        self._discarded += size
+        known = [] if before else [TooLong()]
+        if before <= self._max_discard < self._discarded:
+            known.append(TooLong(endless=True))
+        return known

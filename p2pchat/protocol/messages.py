@@ -220,3 +220,6 @@ Message = (
 
 #: Type names on the wire.
 TYPES: frozenset[str] = frozenset(str(kind.__struct_config__.tag) for kind in Message.__args__)
+
+#: What we offer in HELLO and HELLO_OK. A peer that lists ``relay`` is of our own kind (section 9).
+FEATURES = ("ack", "relay", "metrics")

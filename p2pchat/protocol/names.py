@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 import attrs
 
 #: Characters, not bytes; the rendezvous server refuses longer ones.
 MAX_NAME = 64
+
+#: Bytes of a name of ours in ASCII-only JSON, six for most foreign letters, twelve for an emoji. With
+#: two of these a HELLO stays under the 1024 bytes that some peers read (9.2).
+MAX_ESCAPED = 384
 
 
 class BadName(ValueError):
@@ -67,6 +72,9 @@ def check_own(what: str, text: str) -> str:
             raise BadName(f"a {what} has no @, #, *, slash, space or control character; found {char!a}")
     if text.startswith("."):
         raise BadName(f"a {what} does not start with a dot")
+    escaped = len(json.dumps(text)) - 2
+    if escaped > MAX_ESCAPED:
+        raise BadName(f"a {what} has at most {MAX_ESCAPED} bytes when escaped, this one has {escaped}")
     return text
 
 

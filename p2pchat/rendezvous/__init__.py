@@ -1,0 +1,1 @@
+"""Who is where: a rendezvous server of our own, and what keeps a peer registered at one."""

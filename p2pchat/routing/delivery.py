@@ -1,0 +1,103 @@
+"""Messages on their way to one peer: tries, waits, outcome (docs/protocol.md, section 5).
+
+Plain classes and a sweep, not a machine and a timer for each: this is the path of every message,
+and a timer alone costs more than reading the message does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import Enum
+
+import attrs
+from msgspec import Struct
+
+from p2pchat.protocol.names import PeerId
+
+#: Seconds that each try waits for its ACK; their number is the number of tries.
+ACK_WAITS_S = (5.0, 7.5, 10.0)
+
+#: Seconds in which a link with the destination must be found before the user hears `no_route`.
+SEEK_S = 5.0
+
+#: Messages that may wait for their outcome at once. What is beyond is refused as `busy`.
+MAX_PENDING = 10_000
+
+
+class State(Enum):
+    """Where a message is."""
+
+    SEEKING = "seeking"
+    SENT = "sent"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+
+
+class Delivery(Struct, eq=False, gc=False):
+    """One message to one peer, from the user's word to its outcome. The router creates it.
+
+    :param deadline_s: when the present state is over, in seconds of the router's clock.
+    :param began_at_s: when the user said it.
+    :param tries: how often it was sent.
+    :param code: with `State.FAILED`, the name of the failure.
+    :param why: with `State.FAILED`, what happened, for people.
+    :param trouble: what a peer said about it on the way, for the case that it fails.
+    """
+
+    msg_id: str
+    dst: PeerId
+    payload: str
+    began_at_s: float
+    deadline_s: float
+    state: State = State.SEEKING
+    tries: int = 0
+    took_s: float = 0.0
+    code: str = ""
+    why: str = ""
+    trouble: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        """It is confirmed or failed."""
+        return self.state is State.CONFIRMED or self.state is State.FAILED
+
+
+@attrs.define
+class Deliveries:
+    """Those whose outcome is open, by msg_id. The router creates, owns and ends it."""
+
+    _open: dict[str, Delivery] = attrs.Factory(dict)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[Delivery]:
+        return iter(list(self._open.values()))
+
+    @property
+    def full(self) -> bool:
+        """No more can be taken."""
+        return len(self._open) >= MAX_PENDING
+
+    def add(self, delivery: Delivery) -> None:
+        """Await the outcome of *delivery*."""
+        self._open[delivery.msg_id] = delivery
+
+    def get(self, msg_id: str) -> Delivery | None:
+        """Find the one that an answer is about."""
+        return self._open.get(msg_id)
+
+    def close(self, delivery: Delivery) -> None:
+        """Its outcome is known."""
+        self._open.pop(delivery.msg_id, None)
+
+    def to(self, dst: PeerId, state: State) -> list[Delivery]:
+        """Those to one peer that are in *state*, oldest first."""
+        return [
+            delivery for delivery in self._open.values() if delivery.dst == dst and delivery.state is state
+        ]
+
+    def sweep(self, now_s: float, overdue: Callable[[Delivery], None]) -> None:
+        """Call *overdue* with each whose deadline has passed."""
+        for delivery in [found for found in self._open.values() if found.deadline_s <= now_s]:
+            overdue(delivery)
