@@ -7,12 +7,16 @@ import re
 
 import attrs
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.interfaces import IAddress, IReactorTCP, IStreamClientEndpoint
+from twisted.internet.interfaces import IAddress, IReactorTCP, IReactorTime, IStreamClientEndpoint
 
 #: Seconds until a connect is given up. A SYN that is lost is sent again after 1, 3 and 7 s.
 CONNECT_S = 10.0
 
 _HOST_PORT = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<host>[^\[\]:\s]+)):(?P<port>[0-9]{1,5})")
+
+
+class Reactor(IReactorTCP, IReactorTime):
+    """What this house needs of a reactor: connections and time."""
 
 
 class BadAddress(ValueError):

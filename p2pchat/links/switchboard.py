@@ -8,12 +8,12 @@ from typing import Protocol, cast
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IAddress, IListeningPort, IReactorTCP, IReactorTime
+from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.protocol import ServerFactory
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from p2pchat.addresses import Address, client_endpoint, of_transport
+from p2pchat.addresses import Address, Reactor, client_endpoint, of_transport
 from p2pchat.backoff import Backoff
 from p2pchat.links.dialler import FIRST_WAIT_S, LONGEST_WAIT_S, Dialler
 from p2pchat.links.link import Link
@@ -54,10 +54,6 @@ class Board(Protocol):
 
     def line_traced(self, peer_id: PeerId, line: bytes) -> None:
         """A line arrived while tracing is on."""
-
-
-class Reactor(IReactorTCP, IReactorTime):
-    """What is needed of a reactor."""
 
 
 class Switchboard(Service):

@@ -39,7 +39,8 @@ def decode(line: bytes) -> Message:
         return _decode_forgiving(line)
     except RecursionError:
         raise ProtocolError(ErrorCode.BAD_FORMAT, "nested too deeply") from None
-    except ValueError as problem:
+    except (msgspec.DecodeError, ValueError) as problem:
+        # Since msgspec 0.21 the first is the second; the second alone is what wrong UTF-8 raises.
         raise ProtocolError(ErrorCode.BAD_FORMAT, f"not JSON: {problem}") from None
     if b'"dest"' in line or b'"message"' in line:
         return _decode_forgiving(line)  # other names for ``dst`` and ``detail``, which may be missing
@@ -89,7 +90,7 @@ def check_size(message: Message) -> None:
 def _decode_forgiving(line: bytes) -> Message:
     try:
         fields = msgspec.json.decode(line)
-    except (ValueError, RecursionError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         # What the strict decoder skipped or did not reach, such as a number of 5000 digits.
         raise ProtocolError(ErrorCode.BAD_FORMAT, "holds a value that cannot be read") from None
     if not isinstance(fields, dict):

@@ -37,7 +37,7 @@ class LineBuffer:
     def __init__(self, limit: int = MAX_LINE, max_discard: int = MAX_DISCARD) -> None:
         self._limit = limit
         self._max_discard = max_discard
-        self._rest = b""
+        self._rest = bytearray()
         #: Bytes read over of a line that is too long; 0 when not inside one.
         self._discarded = 0
 
@@ -55,8 +55,12 @@ class LineBuffer:
             lines += self._read_over(end)
             self._discarded = 0
             data = data[end + 1 :]
-        pieces = (self._rest + data).split(b"\n") if self._rest else data.split(b"\n")
-        self._rest = pieces.pop()
+        if self._rest and b"\n" in data:
+            data = bytes(self._rest) + data
+            self._rest.clear()
+        pieces = data.split(b"\n")
+        # Appended in place: a stream of small pieces must not cost the square of its length.
+        self._rest += pieces.pop()
         for piece in pieces:
             line = piece[:-1] if piece.endswith(b"\r") else piece
             if len(line) <= self._limit:
@@ -64,15 +68,16 @@ class LineBuffer:
             else:
                 lines += self._read_over(len(piece))
                 self._discarded = 0
-        # One more byte than the limit may be the \r of a line that still fits.
-        if len(self._rest) > self._limit + 1:
+        # A byte beyond the limit may be the \r of a line that still fits.
+        if len(self._rest) > self._limit + self._rest.endswith(b"\r"):
             lines += self._read_over(len(self._rest))
-            self._rest = b""
+            self._rest.clear()
         return lines
 
     def take_rest(self) -> bytes:
         """Return what came after the last line end, once; for a stream that ended there."""
-        rest, self._rest = self._rest, b""
+        rest = bytes(self._rest)
+        self._rest.clear()
         return rest
 
     def _read_over(self, size: int) -> list[TooLong]:

@@ -14,8 +14,8 @@ No connection has a timer: its desk calls `check_deadline`, often.
 from __future__ import annotations
 
 import math
+import typing
 from enum import Enum, auto
-from typing import Protocol as Interface
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IReactorTime, ITCPTransport
@@ -38,7 +38,7 @@ DRAIN_S = 1.0
 TAKE_REPLY_S = 10.0
 
 
-class Desk(Interface):
+class Desk(typing.Protocol):
     """What a connection needs of the factory that created it."""
 
     clock: IReactorTime

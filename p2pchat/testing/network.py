@@ -20,13 +20,12 @@ from twisted.internet.interfaces import (
     IConnector,
     IDelayedCall,
     IListeningPort,
-    IReactorTCP,
-    IReactorTime,
 )
 from twisted.internet.protocol import ClientFactory, ServerFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from p2pchat.addresses import Reactor
 from p2pchat.testing.clock import HeapClock
 from p2pchat.testing.transport import MemoryTransport
 
@@ -77,7 +76,7 @@ class MemoryNetwork:
             transport.vanish()
 
 
-@implementer(IReactorTCP, IReactorTime)
+@implementer(Reactor)
 class MemoryHost:
     """One host of the network, as its processes see it: a reactor."""
 

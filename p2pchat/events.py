@@ -1,0 +1,164 @@
+"""What a node tells its listeners: frozen, typed, with units.
+
+Texts in events are as the peer sent them. Whoever shows them makes control characters visible.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from p2pchat.addresses import Address
+from p2pchat.protocol.names import PeerId
+
+
+class MessageArrived(Struct, frozen=True, gc=False):
+    """Somebody said something to us, or to a namespace of ours, or to all. Told once a message.
+
+    :param src: who says it, as written in the message.
+    :param dst: to whom, as written in the message.
+    :param is_cast: to many, not to us alone.
+    :param via: the neighbour that brought it.
+    :param plain: that neighbour is not of our own kind.
+    """
+
+    src: str
+    dst: str
+    payload: str
+    is_cast: bool
+    via: PeerId
+    plain: bool
+
+
+class MessageSent(Struct, frozen=True, gc=False):
+    """A message of ours was given to a link for the first time."""
+
+    msg_id: str
+    dst: PeerId
+
+
+class MessageConfirmed(Struct, frozen=True, gc=False):
+    """The destination has a message of ours.
+
+    :param took_s: seconds from the user's word to the confirmation.
+    :param tries: how often it was sent.
+    """
+
+    msg_id: str
+    dst: PeerId
+    took_s: float
+    tries: int
+
+
+class MessageFailed(Struct, frozen=True, gc=False):
+    """A message of ours did not, as far as is known, reach its destination.
+
+    :param code: the name of the failure, such as ``no_route`` or ``not confirmed``.
+    :param why: what happened, for people.
+    """
+
+    msg_id: str
+    dst: PeerId
+    payload: str
+    code: str
+    why: str
+
+
+class NeighbourUp(Struct, frozen=True, gc=False):
+    """The first link with a peer stands.
+
+    :param dialled: we connected to it.
+    :param plain: it is not of our own kind.
+    """
+
+    peer_id: PeerId
+    address: Address
+    dialled: bool
+    plain: bool
+
+
+class NeighbourDown(Struct, frozen=True, gc=False):
+    """The last link with a peer has ended."""
+
+    peer_id: PeerId
+    why: str
+
+
+class PeerComplained(Struct, frozen=True, gc=False):
+    """A peer sent an ERROR that is about none of our open messages.
+
+    :param ref: the msg_id that it is about, as far as the peer says.
+    """
+
+    peer_id: PeerId
+    code: str
+    detail: str
+    ref: str
+
+
+class RosterChanged(Struct, frozen=True, gc=False):
+    """Peers came to the rendezvous, left it, or have another address."""
+
+    came: tuple[PeerId, ...]
+    left: tuple[PeerId, ...]
+    moved: tuple[PeerId, ...]
+
+
+class RendezvousFound(Struct, frozen=True, gc=False):
+    """We are registered, for the first time or again.
+
+    :param hosted: the rendezvous lives in this node.
+    """
+
+    address: Address
+    hosted: bool
+
+
+class RendezvousLost(Struct, frozen=True, gc=False):
+    """The rendezvous does not do what it should. Links stay; the node goes on trying."""
+
+    address: Address
+    why: str
+
+
+class RendezvousHosted(Struct, frozen=True, gc=False):
+    """Nobody answered at the shared address, so this node is the rendezvous now."""
+
+    address: Address
+
+
+class NameTaken(Struct, frozen=True, gc=False):
+    """Somebody is registered under our name at another address."""
+
+    peer_id: PeerId
+    address: Address
+
+
+class Warned(Struct, frozen=True, gc=False):
+    """Something about what the user asked for."""
+
+    text: str
+
+
+class LineTraced(Struct, frozen=True, gc=False):
+    """A line arrived while watching."""
+
+    peer_id: PeerId
+    line: bytes
+
+
+Event = (
+    MessageArrived
+    | MessageSent
+    | MessageConfirmed
+    | MessageFailed
+    | NeighbourUp
+    | NeighbourDown
+    | PeerComplained
+    | RosterChanged
+    | RendezvousFound
+    | RendezvousLost
+    | RendezvousHosted
+    | NameTaken
+    | Warned
+    | LineTraced
+)

@@ -1,0 +1,388 @@
+"""The service tree of a peer, and the one public API to it.
+
+::
+
+    Node
+      switchboard    listens, dials, keeps the links
+      registration   stays registered, keeps the roster; absent without a rendezvous
+      rendezvous     our own server, only where no other answered at the shared address
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import CannotListenError
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from p2pchat import events
+from p2pchat.addresses import Address, Reactor
+from p2pchat.links.link import Link
+from p2pchat.links.neighbour import Neighbour
+from p2pchat.links.switchboard import Switchboard
+from p2pchat.protocol.errors import ErrorCode, ProtocolError
+from p2pchat.protocol.messages import Error, Message, Metrics, Pub, Send
+from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
+from p2pchat.rendezvous.client import Registered
+from p2pchat.rendezvous.registration import Registration
+from p2pchat.rendezvous.roster import Changes
+from p2pchat.rendezvous.server import RendezvousServer
+from p2pchat.routing import router as routing
+from p2pchat.routing.delivery import Delivery, State
+from p2pchat.routing.router import Router
+from p2pchat.settings import SHARED_RENDEZVOUS, Settings
+
+#: How often what is due is looked after, in seconds: deadlines of messages are exact to that.
+TICK_S = 0.1
+
+#: Seconds after the start when casts no longer wait for the first links.
+READY_S = 5.0
+
+#: Casts that may wait for the first links.
+MAX_WAITING_CASTS = 1000
+
+
+class NotLinked(Exception):
+    """There is no link with the peer; the text says so to the user."""
+
+
+class Node(MultiService):
+    """A peer. ``tap.makeService`` creates it, twistd owns and ends it.
+
+    :param own: who we are.
+    :param new_id: makes a msg_id: 128 random bits (section 4).
+    :param random: returns a float from 0 to 1, for jitter.
+    :param timestamp: the time of day as ``YYYY-MM-DDTHH:MM:SSZ``.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        own: PeerId,
+        settings: Settings,
+        *,
+        new_id: Callable[[], str],
+        random: Callable[[], float],
+        timestamp: Callable[[], str],
+    ) -> None:
+        super().__init__()
+        self.own = own
+        self.settings = settings
+        self.is_ready = False
+        self._reactor = reactor
+        self._listeners: list[Callable[[events.Event], None]] = []
+        self._waiting_casts: list[tuple[ToNamespace | ToAll, str, Deferred[int]]] = []
+        self._first_round_over = settings.rendezvous is None
+        self._ticking = LoopingCall(self._tick)
+        self._ticking.clock = reactor
+        self.started_at_s = reactor.seconds()
+        self.rendezvous: RendezvousServer | None = None
+        self.router = Router(own, self, reactor.seconds, new_id)
+        self.switchboard = Switchboard(
+            reactor,
+            own,
+            self,
+            new_id=new_id,
+            timestamp=timestamp,
+            random=random,
+            port=settings.port,
+            interface=settings.interface,
+        )
+        self.switchboard.setServiceParent(self)
+        for address in settings.peers:
+            self.switchboard.add_fixed(address)
+        self.registration: Registration | None = None
+        if settings.rendezvous is not None:
+            self.registration = Registration(
+                reactor,
+                own,
+                settings.rendezvous,
+                self,
+                port=lambda: self.advertised_port,
+                random=random,
+                ttl_s=settings.registration_ttl_s,
+                shared=settings.shared,
+            )
+            self.registration.setServiceParent(self)
+
+    @property
+    def advertised_port(self) -> int:
+        """The port that others are told to dial."""
+        return self.settings.advertise_port or self.switchboard.port
+
+    @property
+    def neighbours(self) -> dict[PeerId, Neighbour]:
+        """Peers with a direct link."""
+        return self.switchboard.neighbours
+
+    @property
+    def roster(self) -> dict[PeerId, Address]:
+        """Peers that the rendezvous lists, without ourselves."""
+        return self.registration.roster.addresses if self.registration else {}
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since the node was made."""
+        return self._reactor.seconds() - self.started_at_s
+
+    @property
+    def watching(self) -> bool:
+        """Whether `events.LineTraced` is told for each line that arrives."""
+        return self.switchboard.around.tracing
+
+    @watching.setter
+    def watching(self, watching: bool) -> None:
+        self.switchboard.around.tracing = watching
+
+    # The service.
+
+    def startService(self) -> None:
+        """Listen, dial, register.
+
+        :raises CannotListenError: the port that was asked for is taken.
+        """
+        super().startService()
+        self._log.info("{own!a} listens on port {port}", own=self.own, port=self.switchboard.port)
+        self._ticking.start(TICK_S, now=False)
+
+    def stopService(self) -> Deferred[None]:
+        """Say BYE to all and unregister; fires within about 2 s. Open messages end as not confirmed."""
+        self._log.info("{own!a} stops", own=self.own)
+        if self._ticking.running:
+            self._ticking.stop()
+        self.router.give_up("p2pchat was stopped before a confirmation came")
+        self._release_casts()
+        if self.rendezvous is not None and self.registration is not None:
+            self.registration.forget_server()
+        stopped: Deferred[None] = super().stopService()
+        return stopped
+
+    def listen(self, listener: Callable[[events.Event], None]) -> None:
+        """Tell *listener* every event from now on."""
+        self._listeners.append(listener)
+
+    # Commands.
+
+    def send(self, dst: PeerId, payload: str) -> Delivery:
+        """Send a text to one peer; what becomes of it is told as an event.
+
+        :raises ProtocolError: it is for ourselves, it is too long, or too much waits already.
+        """
+        if dst == self.own:
+            raise ProtocolError(ErrorCode.BAD_FORMAT, f"{dst} is yourself")
+        return self.router.send(dst, payload)
+
+    def publish(self, to: ToNamespace | ToAll, payload: str) -> Deferred[int]:
+        """Send a text to many; fires with the number of neighbours that it went to.
+
+        In the first seconds it waits until those are linked who can be. Fails with `ProtocolError`.
+        """
+        done: Deferred[int] = Deferred()
+        if self.is_ready:
+            self._cast(to, payload, done)
+        elif len(self._waiting_casts) < MAX_WAITING_CASTS:
+            self._waiting_casts.append((to, payload, done))
+        else:
+            return fail(
+                ProtocolError(ErrorCode.BUSY, f"{MAX_WAITING_CASTS} messages wait for the first link")
+            )
+        return done
+
+    def connect(self, peer_id: PeerId) -> Deferred[Link]:
+        """Dial a peer now. Fails with `NotLinked` where nobody knows its address, or `DialFailed`."""
+        neighbour = self.neighbours.get(peer_id)
+        if neighbour is not None:
+            done: Deferred[Link] = Deferred()
+            done.callback(neighbour.link)
+            return done
+        diallers = self.switchboard.diallers_of(peer_id)
+        if not diallers:
+            return fail(NotLinked(f"{peer_id} is not in the roster, so its address is not known"))
+        outcome = diallers[0].outcome()
+        diallers[0].resume()
+        return outcome
+
+    def disconnect(self, peer_id: PeerId) -> bool:
+        """Say BYE to a peer and leave it alone until `connect`; False where there was no link."""
+        return self.switchboard.hang_up(peer_id, "disconnected by the user")
+
+    def ping(self, peer_id: PeerId) -> Deferred[float]:
+        """Measure the round trip in seconds. Fails with `NotLinked`, `LinkClosed` or `TimeoutError`."""
+        neighbour = self.neighbours.get(peer_id)
+        return fail(NotLinked(f"no link with {peer_id}")) if neighbour is None else neighbour.link.ping()
+
+    def ask_metrics(self, peer_id: PeerId) -> Deferred[Metrics]:
+        """Ask how a peer sees our link. Fails with `NotLinked`, `LinkClosed` or `TimeoutError`."""
+        neighbour = self.neighbours.get(peer_id)
+        if neighbour is None:
+            return fail(NotLinked(f"no link with {peer_id}"))
+        if "metrics" not in neighbour.features:
+            return fail(NotLinked(f"{peer_id} does not offer metrics"))
+        return neighbour.link.ask_metrics()
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing that the user said still waits."""
+        queued = any(link.outgoing.waiting for near in self.neighbours.values() for link in near.links)
+        return not (len(self.router.pending) or self._waiting_casts or queued)
+
+    # What the switchboard tells: `links.switchboard.Board`.
+
+    def neighbour_up(self, neighbour: Neighbour) -> None:
+        """Route over a new neighbour."""
+        link = neighbour.link
+        self._log.info("link with {peer!a} at {address}", peer=link.peer_id, address=link.address)
+        self._tell(events.NeighbourUp(link.peer_id, link.address, link.dialled, link.plain))
+        self.router.neighbour_up(neighbour)
+
+    def neighbour_down(self, neighbour: Neighbour, why: str) -> None:
+        """Route over a neighbour no more."""
+        link = neighbour.link
+        self._log.info(
+            "no more link with {peer!a} at {address}: {why!a}; {bad} bad lines",
+            peer=link.peer_id,
+            address=link.address,
+            why=why,
+            bad=link.bad_lines,
+        )
+        self._tell(events.NeighbourDown(link.peer_id, why))
+        self.router.neighbour_down(neighbour, why)
+        if self.registration is not None:
+            self.registration.hint_lost()
+
+    def message_received(self, neighbour: Neighbour, message: Message) -> None:
+        """Let the router decide."""
+        self.router.received(neighbour, message)
+
+    def line_traced(self, peer_id: PeerId, line: bytes) -> None:
+        """Tell who watches."""
+        self._tell(events.LineTraced(peer_id, line))
+
+    # What the router makes happen: `routing.router.House`.
+
+    def show(self, neighbour: routing.Neighbour, message: Send | Pub) -> None:
+        """Tell a message that arrived."""
+        is_cast = isinstance(message, Pub)
+        self._tell(
+            events.MessageArrived(
+                message.src, message.dst, message.payload, is_cast, neighbour.peer_id, neighbour.plain
+            )
+        )
+
+    def sent(self, delivery: Delivery) -> None:
+        """Tell that a message is on its way."""
+        self._tell(events.MessageSent(delivery.msg_id, delivery.dst))
+
+    def settled(self, delivery: Delivery) -> None:
+        """Tell what became of a message."""
+        if delivery.state is State.CONFIRMED:
+            self._tell(
+                events.MessageConfirmed(delivery.msg_id, delivery.dst, delivery.took_s, delivery.tries)
+            )
+        else:
+            self._tell(
+                events.MessageFailed(
+                    delivery.msg_id, delivery.dst, delivery.payload, delivery.code, delivery.why
+                )
+            )
+
+    def seek(self, dst: PeerId) -> None:
+        """Dial a peer, or look whether the rendezvous knows it by now."""
+        diallers = self.switchboard.diallers_of(dst)
+        for dialler in diallers:
+            dialler.dial()
+        if not diallers and self.registration is not None:
+            self.registration.look_now()
+
+    def warn(self, text: str) -> None:
+        """Tell the user something about what was asked for."""
+        self._tell(events.Warned(text))
+
+    def complained(self, neighbour: routing.Neighbour, error: Error) -> None:
+        """Tell what a peer complains about."""
+        self._tell(events.PeerComplained(neighbour.peer_id, error.reason, error.detail, error.ref))
+
+    # What the registration tells: `rendezvous.registration.Observer`.
+
+    def rendezvous_found(self, registered: Registered) -> None:
+        """Tell that we are registered."""
+        assert self.registration is not None, "only a registration tells this"
+        self._tell(events.RendezvousFound(self.registration.address, hosted=self.rendezvous is not None))
+
+    def rendezvous_lost(self, why: str) -> None:
+        """Tell that the rendezvous fails us."""
+        assert self.registration is not None, "only a registration tells this"
+        self._first_round_over = True
+        self._tell(events.RendezvousLost(self.registration.address, why))
+
+    def roster_changed(self, changes: Changes) -> None:
+        """Dial who came."""
+        self._first_round_over = True
+        self.switchboard.set_roster(self.roster)
+        if changes:
+            self._tell(events.RosterChanged(changes.came, changes.left, changes.moved))
+
+    def name_taken(self, address: Address) -> None:
+        """Tell that somebody has our name."""
+        self._tell(events.NameTaken(self.own, address))
+
+    def host_rendezvous(self) -> bool:
+        """Become the rendezvous of this machine; False where another peer was quicker."""
+        if self.rendezvous is not None:
+            return False
+        server = RendezvousServer(self._reactor, SHARED_RENDEZVOUS.port, SHARED_RENDEZVOUS.host)
+        try:
+            server.setServiceParent(self)
+        except CannotListenError:
+            server.disownServiceParent()
+            return False
+        self.rendezvous = server
+        self._tell(events.RendezvousHosted(SHARED_RENDEZVOUS))
+        return True
+
+    # Inside.
+
+    def _tick(self) -> None:
+        try:
+            self.router.tick()
+            if not self.is_ready and self._may_be_ready():
+                self.is_ready = True
+                self._release_casts()
+        except Exception:
+            # A LoopingCall stops for good at the first exception.
+            self._log.failure("unexpected error in a tick")
+
+    def _may_be_ready(self) -> bool:
+        """Everybody whom we know of is linked, or was tried, or it took too long."""
+        if self.uptime_s >= READY_S:
+            return True
+        return self._first_round_over and all(
+            dialler.peer_id in self.neighbours or dialler.last_failure
+            for dialler in self.switchboard.diallers
+        )
+
+    def _release_casts(self) -> None:
+        casts, self._waiting_casts = self._waiting_casts, []
+        for to, payload, done in casts:
+            self._cast(to, payload, done)
+
+    def _cast(self, to: ToNamespace | ToAll, payload: str, done: Deferred[int]) -> None:
+        try:
+            took = self.router.publish(to, payload)
+        except ProtocolError as problem:
+            done.errback(problem)
+        else:
+            done.callback(took)
+
+    def _tell(self, event: events.Event) -> None:
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception:
+                # A listener's fault must not become the fault of the peer whose message it was.
+                self._log.failure("a listener failed")

@@ -1,0 +1,231 @@
+"""One connection, one request, one reply (docs/protocol.md, sections 6 and 9.17 to 9.20)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+import attrs
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError, ConnectionDone, ConnectionRefusedError
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from p2pchat.addresses import Address, Reactor, client_endpoint
+from p2pchat.protocol.framing import LineBuffer, TooLong
+from p2pchat.protocol.names import BadName, PeerId
+
+#: The longest reply that is read, in bytes (section 6): some 40,000 peers.
+MAX_REPLY = 8 * 1024 * 1024
+
+#: Seconds from the connection to the end of the reply.
+REPLY_S = 10.0
+
+#: Peers of one reply that are used.
+MAX_PEERS = 10_000
+
+#: A host in a reply: a number or a name; everything else is not dialled.
+_HOST = re.compile(r"[0-9A-Za-z_.:-]{1,253}")
+
+
+class RendezvousError(Exception):
+    """The rendezvous did not do what was asked; the text says why, for people."""
+
+
+class NobodyThere(RendezvousError):
+    """Nobody listens at the address: the connection was refused."""
+
+
+class Banned(RendezvousError):
+    """The reply was empty, a reset, or speaks of blocking: wait a minute or more (9.19)."""
+
+
+@attrs.frozen
+class Entry:
+    """A peer as the rendezvous lists it.
+
+    :param age_s: seconds since it registered, as far as the reply tells.
+    """
+
+    peer_id: PeerId
+    address: Address
+    age_s: float = 0.0
+
+
+@attrs.frozen
+class Registered:
+    """The answer to REGISTER.
+
+    :param ttl_s: seconds that the registration lasts.
+    :param observed_ip: our address as the server sees it; empty where it did not say.
+    """
+
+    ttl_s: float
+    observed_ip: str = ""
+
+
+@attrs.define
+class RendezvousClient:
+    """Asks one rendezvous server. The registration creates and owns it."""
+
+    _reactor: Reactor
+    address: Address
+
+    async def register(self, peer_id: PeerId, port: int, ttl_s: int) -> Registered:
+        """Register, or renew.
+
+        :raises RendezvousError: it was not done.
+        """
+        reply = await self._ask(
+            "REGISTER", namespace=peer_id.namespace, name=peer_id.name, port=port, ttl=ttl_s
+        )
+        ttl = reply.get("ttl")
+        if not isinstance(ttl, int | float) or isinstance(ttl, bool) or not 0 < ttl <= 86400:
+            ttl = ttl_s
+        observed = reply.get("observed_ip") or reply.get("ip")
+        return Registered(float(ttl), observed if isinstance(observed, str) else "")
+
+    async def discover(self) -> list[Entry]:
+        """Return all peers of all namespaces; entries that cannot be used are left out.
+
+        :raises RendezvousError: there is no usable answer.
+        """
+        reply = await self._ask("DISCOVER")
+        peers = reply.get("peers")
+        if not isinstance(peers, list):
+            raise RendezvousError("the answer to DISCOVER has no list of peers")
+        entries = (read_entry(peer) for peer in peers[:MAX_PEERS])
+        return [entry for entry in entries if entry is not None]
+
+    async def unregister(self, peer_id: PeerId, port: int) -> None:
+        """Take the registration back. What a server answers to it is of no matter (9.18).
+
+        :raises RendezvousError: nobody answered.
+        """
+        await self._ask("UNREGISTER", namespace=peer_id.namespace, name=peer_id.name, port=port)
+
+    async def _ask(self, kind: str, **fields: str | int) -> dict[str, Any]:
+        request = msgspec.json.encode({"type": kind, **fields}) + b"\n"
+        line = await self._exchange(request)
+        if not line.strip():
+            raise Banned("the answer was empty")
+        reply = _read(line)
+        status = str(reply.get("status", "OK")).upper()
+        if status != "OK" or (reply.get("error") and "status" not in reply):
+            text = str(reply.get("error") or reply.get("message") or "no reason given")[:200]
+            raise (Banned if "block" in text.lower() else RendezvousError)(f"it refused {kind}: {text}")
+        return reply
+
+    async def _exchange(self, request: bytes) -> bytes:
+        factory = _ConversationFactory(request, self._reactor)
+        try:
+            connected = await client_endpoint(self._reactor, self.address).connect(factory)
+        except ConnectionRefusedError:
+            raise NobodyThere("connection refused") from None
+        except (ConnectError, OSError) as problem:
+            raise RendezvousError(str(problem).rstrip(".") or type(problem).__name__) from None
+        return await cast(_Conversation, connected).reply
+
+
+def read_entry(fields: object) -> Entry | None:
+    """Read one peer of a DISCOVER reply; None where its name, address or port is unusable."""
+    if not isinstance(fields, dict):
+        return None
+    name, namespace, port = fields.get("name"), fields.get("namespace"), fields.get("port")
+    ip = fields.get("ip") or fields.get("observed_ip")
+    if not (isinstance(name, str) and isinstance(namespace, str) and isinstance(ip, str)):
+        return None
+    if isinstance(port, str) and port.isascii() and port.isdigit() and len(port) <= 5:
+        port = int(port)
+    if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
+        return None
+    ttl, expires_in = _number(fields.get("ttl")), _number(fields.get("expires_in"))
+    if not _HOST.fullmatch(ip) or (expires_in is not None and expires_in <= 0):
+        return None
+    try:
+        peer_id = PeerId.of(name, namespace)
+    except BadName:
+        return None
+    age_s = 0.0 if ttl is None or expires_in is None else max(0.0, ttl - expires_in)
+    return Entry(peer_id, Address(ip, port), age_s)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e9 else None
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    try:
+        reply = msgspec.json.decode(line)
+    except (ValueError, RecursionError):
+        reply = None
+    if isinstance(reply, dict):
+        return reply
+    if b"block" in line.lower():
+        raise Banned("it says that we are blocked")
+    raise RendezvousError(f"its answer is not of this protocol: {line[:60]!r}")
+
+
+class _Conversation(Protocol):
+    """One request and its reply."""
+
+    def __init__(self, request: bytes, clock: IReactorTime) -> None:
+        self.reply: Deferred[bytes] = Deferred(lambda _: self._abort())
+        self._request = request
+        self._clock = clock
+        self._lines = LineBuffer(limit=MAX_REPLY)
+
+    def connectionMade(self) -> None:
+        """Send the request at once, in one write (9.20)."""
+        assert self.transport is not None
+        self._deadline = self._clock.callLater(REPLY_S, self._too_late)
+        self.transport.write(self._request)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take the first line and close; what follows is ignored (9.20)."""
+        for line in self._lines.feed(data):
+            if isinstance(line, TooLong):
+                self._finish(RendezvousError(f"its answer is longer than {MAX_REPLY} bytes"))
+            else:
+                self._finish(line)
+            return
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The server closed: take what came, even without a line end."""
+        if reason.check(ConnectionDone):
+            self._finish(self._lines.take_rest())
+        else:
+            self._finish(Banned(reason.getErrorMessage().rstrip(".")))
+
+    def _too_late(self) -> None:
+        self._finish(RendezvousError(f"no answer within {REPLY_S:.0f} s"))
+
+    def _finish(self, outcome: bytes | RendezvousError) -> None:
+        if self.reply.called:
+            return
+        if self._deadline.active():
+            self._deadline.cancel()
+        self._abort()
+        if isinstance(outcome, bytes):
+            self.reply.callback(outcome)
+        else:
+            self.reply.errback(outcome)
+
+    def _abort(self) -> None:
+        if self._deadline.active():
+            self._deadline.cancel()
+        # Not loseConnection: a server that does not read would keep us here.
+        self.transport.abortConnection()  # type: ignore[union-attr]
+
+
+class _ConversationFactory(Factory):
+    noisy = False
+
+    def __init__(self, request: bytes, clock: IReactorTime) -> None:
+        self._request = request
+        self._clock = clock
+
+    def buildProtocol(self, addr: object) -> _Conversation:
+        return _Conversation(self._request, self._clock)

@@ -1,0 +1,53 @@
+"""Who is registered, and what changed (docs/protocol.md, section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from p2pchat.addresses import Address
+from p2pchat.protocol.names import PeerId
+from p2pchat.rendezvous.client import Entry
+
+
+@attrs.frozen
+class Changes:
+    """What a fresh answer of the rendezvous changed."""
+
+    came: tuple[PeerId, ...] = ()
+    left: tuple[PeerId, ...] = ()
+    moved: tuple[PeerId, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.came or self.left or self.moved)
+
+
+@attrs.define
+class Roster:
+    """The peers that the rendezvous lists, without ourselves. The registration owns it.
+
+    Bounded by `client.MAX_PEERS`, since it holds one answer.
+    """
+
+    own: PeerId
+    addresses: dict[PeerId, Address] = attrs.Factory(dict)
+
+    def update(self, entries: Iterable[Entry], complete: bool = True) -> Changes:
+        """Take a fresh answer. Of entries with one peer_id the youngest counts: it replaces the others.
+
+        :param complete: who is not in it is gone; False right after the server lost its memory.
+        """
+        youngest: dict[PeerId, Entry] = {}
+        for entry in entries:
+            known = youngest.get(entry.peer_id)
+            if entry.peer_id != self.own and (known is None or entry.age_s <= known.age_s):
+                youngest[entry.peer_id] = entry
+        fresh = {peer_id: entry.address for peer_id, entry in youngest.items()}
+        old = self.addresses
+        self.addresses = fresh if complete else old | fresh
+        return Changes(
+            came=tuple(peer_id for peer_id in fresh if peer_id not in old),
+            left=tuple(peer_id for peer_id in old if peer_id not in self.addresses),
+            moved=tuple(peer_id for peer_id in fresh if old.get(peer_id, fresh[peer_id]) != fresh[peer_id]),
+        )
