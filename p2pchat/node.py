@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import attrs
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import CannotListenError
@@ -126,6 +127,11 @@ class Node(MultiService):
         return self.registration.roster.addresses if self.registration else {}
 
     @property
+    def now_s(self) -> float:
+        """The present time in seconds, on the clock of everything here."""
+        return self._reactor.seconds()
+
+    @property
     def uptime_s(self) -> float:
         """Seconds since the node was made."""
         return self._reactor.seconds() - self.started_at_s
@@ -224,6 +230,24 @@ class Node(MultiService):
         if "metrics" not in neighbour.features:
             return fail(NotLinked(f"{peer_id} does not offer metrics"))
         return neighbour.link.ask_metrics()
+
+    def counters(self) -> dict[str, int]:
+        """Everything that is counted, by name."""
+        links = [link for near in self.neighbours.values() for link in near.links]
+        return {
+            **attrs.asdict(self.router.tally),
+            "complaints_not_shown": self.router.complaints.refused,
+            "pending": len(self.router.pending),
+            "neighbours": len(self.neighbours),
+            "connections": self.switchboard.link_count,
+            "connections_turned_away": self.switchboard.turned_away,
+            "bad_lines_of_neighbours": sum(link.bad_lines for link in links),
+            "lines_refused_queue_full": sum(link.outgoing.refused for link in links),
+            "lines_waiting": sum(link.outgoing.waiting for link in links),
+            "roster": len(self.roster),
+            "roster_not_dialled": self.switchboard.not_dialled,
+            "unexpected_errors": self.switchboard.around.broken,
+        }
 
     @property
     def is_idle(self) -> bool:

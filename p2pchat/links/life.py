@@ -9,7 +9,8 @@ Theory of operation::
 
 `calling` waits for HELLO_OK, `answering` for HELLO. In `leaving` our BYE is out and what the peer
 still sends is still read; in `closing` nothing is read, and the connection ends by itself or, at
-the deadline, by us. Each state but `up` has a deadline. `lost` leads to `gone` from everywhere.
+the deadline, by us. Each state but `up` has a deadline; that of `leaving` holds for the `closing`
+behind it too. `lost` leads to `gone` from everywhere.
 """
 
 from __future__ import annotations
@@ -129,7 +130,6 @@ def _greeted(life: Life, link: Effects) -> None:
 @calling.upon(Life.refuse).to(closing)
 @answering.upon(Life.refuse).to(closing)
 @up.upon(Life.refuse).to(closing)
-@leaving.upon(Life.refuse).to(closing)
 def _refuse(life: Life, link: Effects, problem: ProtocolError) -> None:
     # Half-closing first: with unread input behind it, a full close would make the kernel
     # reset the connection, and the peer would never read why.
@@ -143,7 +143,6 @@ def _refuse(life: Life, link: Effects, problem: ProtocolError) -> None:
 @calling.upon(Life.hang_up).to(closing)
 @answering.upon(Life.hang_up).to(closing)
 @up.upon(Life.hang_up).to(closing)
-@leaving.upon(Life.hang_up).to(closing)
 @calling.upon(Life.leave).to(closing)
 @answering.upon(Life.leave).to(closing)
 def _hang_up(life: Life, link: Effects, why: str) -> None:
@@ -162,15 +161,6 @@ def _leave(life: Life, link: Effects, why: str) -> None:
 
 @up.upon(Life.bye).to(closing)
 def _told_bye(life: Life, link: Effects, message: Bye) -> None:
-    _agree(link, message)
-
-
-@leaving.upon(Life.bye).to(closing)
-def _crossed_byes(life: Life, link: Effects, message: Bye) -> None:
-    _agree(link, message)
-
-
-def _agree(link: Effects, message: Bye) -> None:
     link.send_bye_ok(message)
     link.go_down(f"the peer said BYE{f': {message.reason}' if message.reason else ''}")
     link.stop_reading_lines()
@@ -178,10 +168,33 @@ def _agree(link: Effects, message: Bye) -> None:
     link.close()
 
 
+# Out of `leaving` no new deadline is set: 2 s after our BYE it is over, whatever the peer does.
+
+
 @leaving.upon(Life.bye_ok).to(closing)
 def _agreed(life: Life, link: Effects) -> None:
     link.stop_reading_lines()
     link.close()
+
+
+@leaving.upon(Life.bye).to(closing)
+def _crossed_byes(life: Life, link: Effects, message: Bye) -> None:
+    link.send_bye_ok(message)
+    link.stop_reading_lines()
+    link.close()
+
+
+@leaving.upon(Life.hang_up).to(closing)
+def _left_without_answer(life: Life, link: Effects, why: str) -> None:
+    link.stop_reading_lines()
+    link.close()
+
+
+@leaving.upon(Life.refuse).to(closing)
+def _refuse_in_leaving(life: Life, link: Effects, problem: ProtocolError) -> None:
+    link.send_error(problem)
+    link.stop_reading_lines()
+    link.half_close()
 
 
 @calling.upon(Life.deadline).to(closing)
@@ -215,6 +228,7 @@ def _both_done(life: Life, link: Effects, why: str) -> None:
 
 
 up.upon(Life.bye_ok).loop().returns(None)  # the answer to nothing; harmless
+closing.upon(Life.refuse).loop().returns(None)  # found while the line that ended it was taken
 leaving.upon(Life.leave).loop().returns(None)
 closing.upon(Life.leave).loop().returns(None)
 gone.upon(Life.leave).loop().returns(None)

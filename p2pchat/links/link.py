@@ -49,6 +49,10 @@ from p2pchat.protocol.names import PeerId
 #: one a second by section 4. What is beyond is counted only, so that garbage costs us little.
 COMPLAINTS_PER_S = 10
 
+#: Seconds that lines to a plain peer, spaced as they are, may keep our BYE waiting: half of the time
+#: that it has with its answer.
+BYE_WITHIN_S = life.CLOSING_S / 2
+
 
 class _Socket(ITCPTransport, IConsumer):
     """What a TCP transport of Twisted is."""
@@ -120,7 +124,7 @@ class Link(TwistedProtocol):
 
         Fails with `TimeoutError` after 5 s, or with `LinkClosed`.
         """
-        return self._questions.ask(self._keepalive.ask(self._clock.seconds()))
+        return self._questions.ask((Pong, self._keepalive.ask(self._clock.seconds())))
 
     def ask_metrics(self) -> Deferred[Metrics]:
         """Ask how the peer sees this link; it must list the feature ``metrics``.
@@ -129,7 +133,7 @@ class Link(TwistedProtocol):
         """
         msg_id = self._around.new_id()
         self._send(MetricsReq(msg_id, src=self._around.own, dst=self.peer_id))
-        return self._questions.ask(msg_id)
+        return self._questions.ask((Metrics, msg_id))
 
     @property
     def rtt_s(self) -> float | None:
@@ -247,7 +251,7 @@ class Link(TwistedProtocol):
         """Answer a bad line. Before the handshake it ends the link, later only the line is lost."""
         self.bad_lines += 1
         if self.up_since_s is None:
-            self._life.refuse(_before_handshake(problem))
+            self._refuse_early(problem)
             return
         if self.bad_lines == 1:
             self._log.info(
@@ -256,9 +260,21 @@ class Link(TwistedProtocol):
                 address=self.address,
                 problem=str(problem),
             )
+        if problem.kind == "ERROR":
+            return  # an ERROR is never answered with an ERROR, a broken one neither
         allowance = self._unknown_types if isinstance(problem, UnknownType) else self._complaints
         if allowance.take(self._clock.seconds()):
             self._send(Error.about(problem, dst=self.peer_id))
+
+    def _refuse_early(self, problem: ProtocolError) -> None:
+        """Refuse what came instead of the handshake: it is `unauthorized`, unless it was meant as one."""
+        if problem.kind == "ERROR":
+            self._life.hang_up("the peer sent an ERROR instead of the handshake")
+        elif problem.kind in ("HELLO", "HELLO_OK") or problem.code != ErrorCode.BAD_FORMAT:
+            self._life.refuse(problem)
+        else:
+            detail = f"expected the handshake first; {problem.detail}"
+            self._life.refuse(ProtocolError(ErrorCode.UNAUTHORIZED, detail))
 
     def _break(self) -> None:
         """Our own fault: say so, and end this link only."""
@@ -273,7 +289,8 @@ class Link(TwistedProtocol):
 
     def _pong(self, message: Pong) -> None:
         rtt_s = self._keepalive.pong(message.msg_id, self._clock.seconds())
-        self._questions.answer(message.msg_id, rtt_s)
+        if rtt_s is not None:
+            self._questions.answer((Pong, message.msg_id), rtt_s)
 
     def _bye(self, message: Bye) -> None:
         self.said_bye = True
@@ -295,7 +312,7 @@ class Link(TwistedProtocol):
         self._send(answer)
 
     def _metrics(self, message: Metrics) -> None:
-        self._questions.answer(message.msg_id, message)
+        self._questions.answer((Metrics, message.msg_id), message)
 
     def _ignore(self, _message: Message) -> None:
         """A greeting on a link that is up: some clients greet twice."""
@@ -308,8 +325,11 @@ class Link(TwistedProtocol):
     def _not_answering(self) -> None:
         self._life.leave("three PINGs in a row were not answered")
 
-    def _send(self, message: Message, urgent: bool = True) -> None:
-        self.outgoing.write(encode_plain(message) if self.plain else encode(message), urgent)
+    def _send(self, message: Message) -> None:
+        self.outgoing.write(self._encoded(message), urgent=True)
+
+    def _encoded(self, message: Message) -> bytes:
+        return encode_plain(message) if self.plain else encode(message)
 
     # What the life of the link makes us do: `life.Effects`.
 
@@ -332,7 +352,7 @@ class Link(TwistedProtocol):
     def send_bye(self, reason: str) -> None:
         """Say BYE, behind everything that waits."""
         bye = Bye(self._around.new_id(), src=self._around.own, dst=self.peer_id, reason=reason)
-        self._send(bye, urgent=False)
+        self.outgoing.write_last(self._encoded(bye), BYE_WITHIN_S)
 
     def send_bye_ok(self, message: Bye) -> None:
         """Answer a BYE with its own msg_id."""
@@ -354,7 +374,12 @@ class Link(TwistedProtocol):
         self.why_down = self.why_down or why
         if self._is_up:
             self._is_up = False
-            self._owner.link_down(self, self.why_down)
+            try:
+                self._owner.link_down(self, self.why_down)
+            except Exception:
+                # The owner's fault must not keep the connection from being closed.
+                self._around.broken += 1
+                self._log.failure("unexpected error when a link with {peer!a} went", peer=self.peer_id)
 
     def stop_reading_lines(self) -> None:
         """Throw away what still arrives."""
@@ -366,7 +391,7 @@ class Link(TwistedProtocol):
 
     def close(self) -> None:
         """Close behind what waits."""
-        self.outgoing.when_empty(self._socket.loseConnection)
+        self.outgoing.when_empty(self._lose)
 
     def end(self, why: str) -> None:
         """Free what is held."""
@@ -375,8 +400,12 @@ class Link(TwistedProtocol):
         self._questions.fail(why)
         self._owner.link_gone(self, self.why_down)
 
+    def _lose(self) -> None:
+        # A producer that was told to stop would hold the close back until the deadline.
+        self._socket.unregisterProducer()
+        self._socket.loseConnection()
+
     def _lose_write(self) -> None:
-        # A registered producer would hold the half-close back for ever.
         self._socket.unregisterProducer()
         self._socket.loseWriteConnection()
 
@@ -396,13 +425,6 @@ _CONTROL: dict[type[Any], Callable[[Link, Any], None]] = {
     HelloOk: Link._ignore,
     HelloReject: Link._ignore,
 }
-
-
-def _before_handshake(problem: ProtocolError) -> ProtocolError:
-    """What is wrong before the handshake is `unauthorized`, unless it was the greeting itself."""
-    if problem.kind in ("HELLO", "HELLO_OK") or problem.code != ErrorCode.BAD_FORMAT:
-        return problem
-    return ProtocolError(ErrorCode.UNAUTHORIZED, f"expected the handshake first; {problem.detail}")
 
 
 def _refusal(message: Error | HelloReject | Bye) -> str:

@@ -52,6 +52,9 @@ class Outgoing:
     _held: bool = False
     _wakeup: IDelayedCall | None = None
     _on_empty: Callable[[], None] | None = None
+    #: The last line was taken: nothing goes ahead of it any more.
+    _finishing: bool = False
+    _closed: bool = False
 
     @property
     def waiting(self) -> int:
@@ -77,14 +80,27 @@ class Outgoing:
             self.taken += 1
             self._transport.write(line)
             return True
-        if not self._has_room(len(line), urgent):
+        if self._closed or not self._has_room(len(line), urgent):
             self.refused += 1
             return False
-        self.taken += 1
-        self._bytes += len(line)
-        (self._urgent if urgent else self._lines).append(line)
-        self._flush()
+        self._keep(line, urgent and not self._finishing)
         return True
+
+    def write_last(self, line: bytes, within_s: float) -> None:
+        """Send one line behind what waits, however much that is: a BYE.
+
+        :param within_s: seconds that lines to a plain peer, spaced as they are, may take until then; the
+            newest of them are given up where there are too many.
+        """
+        if self._closed:
+            return
+        if self._spacing_s:
+            room = int(within_s / self._spacing_s) - 1
+            while self.waiting > room:
+                self._bytes -= len((self._lines or self._urgent).pop())
+                self.refused += 1
+        self._finishing = True
+        self._keep(line, urgent=False)
 
     def when_empty(self, do: Callable[[], None]) -> None:
         """Call *do* once nothing waits here any more, which may be now."""
@@ -93,7 +109,7 @@ class Outgoing:
 
     def close(self) -> None:
         """Forget what waits; nothing is written any more."""
-        self._held = True
+        self._held = self._closed = True
         self._on_empty = None
         self._urgent.clear()
         self._lines.clear()
@@ -113,6 +129,12 @@ class Outgoing:
         """The transport is gone."""
         self.close()
 
+    def _keep(self, line: bytes, urgent: bool) -> None:
+        self.taken += 1
+        self._bytes += len(line)
+        (self._urgent if urgent else self._lines).append(line)
+        self._flush()
+
     def _has_room(self, size: int, urgent: bool) -> bool:
         max_lines = MAX_LINES + (URGENT_LINES if urgent else 0)
         max_bytes = MAX_BYTES + (URGENT_BYTES if urgent else 0)
@@ -125,7 +147,7 @@ class Outgoing:
             line = (self._urgent or self._lines).popleft()
             self._bytes -= len(line)
             self._transport.write(line)
-        if not self._paused and not self._spacing_s:
+        if not self._paused and not self._spacing_s and not self._closed:
             self._held = False
         if self._on_empty is not None and not self.waiting:
             do, self._on_empty = self._on_empty, None

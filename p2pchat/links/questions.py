@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 
 #: Seconds that a question (a PING of the user's, a METRICS_REQ) waits for its answer.
@@ -24,30 +25,35 @@ class Questions:
     """
 
     _clock: IReactorTime
-    _open: dict[str, Deferred[Any]] = attrs.Factory(dict)
+    _open: dict[Hashable, Deferred[Any]] = attrs.Factory(dict)
+    #: Why no answer can come any more.
+    _closed: str | None = None
 
-    def ask(self, msg_id: str) -> Deferred[Any]:
-        """Wait for the answer to *msg_id*.
+    def ask(self, key: Hashable) -> Deferred[Any]:
+        """Wait for the answer to *key*: what kind of answer, and the msg_id.
 
         Fails with `TimeoutError` after `ANSWER_S`, or with `LinkClosed`.
         """
+        if self._closed is not None:
+            return fail(LinkClosed(self._closed))
         question: Deferred[Any] = Deferred()
-        self._open[msg_id] = question
+        self._open[key] = question
         question.addTimeout(ANSWER_S, self._clock)
-        question.addBoth(self._close, msg_id)
+        question.addBoth(self._close, key)
         return question
 
-    def answer(self, msg_id: str, answer: Any) -> None:
+    def answer(self, key: Hashable, answer: Any) -> None:
         """Give the answer to whoever asked; an answer to nothing is nothing."""
-        question = self._open.pop(msg_id, None)
+        question = self._open.pop(key, None)
         if question is not None:
             question.callback(answer)
 
     def fail(self, why: str) -> None:
         """No more answers will come."""
+        self._closed = why
         for question in list(self._open.values()):
             question.errback(LinkClosed(why))
 
-    def _close(self, result: Any, msg_id: str) -> Any:
-        self._open.pop(msg_id, None)
+    def _close(self, result: Any, key: Hashable) -> Any:
+        self._open.pop(key, None)
         return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from twisted.internet.interfaces import (
     IConnector,
     IDelayedCall,
     IListeningPort,
+    IProtocol,
 )
 from twisted.internet.protocol import ClientFactory, ServerFactory
 from twisted.python.failure import Failure
@@ -43,12 +45,16 @@ class MemoryNetwork:
         self.clock = HeapClock()
         self.latency_s = latency_s
         self.ports: dict[tuple[str, int], MemoryPort] = {}
-        self.transports: set[MemoryTransport] = set()
+        #: The ends of all connections, oldest first: the same order in every run.
+        self.transports: dict[MemoryTransport, None] = {}
+        self._hosts: list[MemoryHost] = []
         self._cut: set[frozenset[str]] = set()
 
     def host(self, ip: str) -> MemoryHost:
-        """Return a reactor that lives at *ip*."""
-        return MemoryHost(self, ip)
+        """Return a reactor that lives at *ip*; after a crash, a new one."""
+        host = MemoryHost(self, ip)
+        self._hosts.append(host)
+        return host
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
@@ -69,7 +75,10 @@ class MemoryNetwork:
         return frozenset((one, other)) in self._cut
 
     def crash(self, ip: str) -> None:
-        """End a host without a word: its ports close, its connections stay half-open."""
+        """End a host without a word: its time stops, its ports close, its connections stay half-open."""
+        for host in [host for host in self._hosts if host.ip == ip]:
+            self._hosts.remove(host)
+            host.stop_time()
         for key in [key for key in self.ports if key[0] == ip]:
             del self.ports[key]
         for transport in [found for found in self.transports if found.host.host == ip]:
@@ -84,6 +93,8 @@ class MemoryHost:
         self.ip = ip
         self._network = network
         self._free_ports = itertools.count(49152)
+        # What was called or cancelled is held by nobody else.
+        self._calls: weakref.WeakSet[IDelayedCall] = weakref.WeakSet()
 
     def seconds(self) -> float:
         """Return the present time in seconds."""
@@ -91,7 +102,15 @@ class MemoryHost:
 
     def callLater(self, delay: float, callable: Callable[..., Any], *args: Any, **kw: Any) -> IDelayedCall:
         """Call something *delay* seconds from now."""
-        return self._network.clock.callLater(delay, callable, *args, **kw)
+        call = self._network.clock.callLater(delay, callable, *args, **kw)
+        self._calls.add(call)
+        return call
+
+    def stop_time(self) -> None:
+        """Call nothing of what is still to be called: the host has crashed."""
+        for call in self._calls:
+            if call.active():
+                call.cancel()
 
     def getDelayedCalls(self) -> list[IDelayedCall]:
         """Return what is still to be called, on all hosts."""
@@ -104,7 +123,7 @@ class MemoryHost:
         port = port or next(self._free_ports)
         if (self.ip, port) in self._network.ports:
             raise CannotListenError(interface, port, OSError("address already in use"))
-        listening = MemoryPort(self._network, self.ip, port, factory)
+        listening = MemoryPort(self._network, self.ip, port, factory, interface)
         self._network.ports[self.ip, port] = listening
         return listening
 
@@ -117,7 +136,7 @@ class MemoryHost:
         bindAddress: tuple[str, int] | None = None,  # noqa: N803
     ) -> IConnector:
         """Connect to a port of any host, or of this one as 127.0.0.1."""
-        connector = MemoryConnector(self._network, factory, timeout)
+        connector = MemoryConnector(self._network, self, factory, timeout)
         to = self.ip if host == "127.0.0.1" else host
         connector.start((self.ip, next(self._free_ports)), (to, port))
         return connector
@@ -132,13 +151,21 @@ class MemoryPort:
     _ip: str
     _port: int
     factory: ServerFactory[Any]
+    _interface: str = ""
+
+    def accept(self, source: IPv4Address) -> IProtocol | None:
+        """Make the protocol of a connection from *source*, or None to refuse it."""
+        if self._interface == "127.0.0.1" and source.host != self._ip:
+            return None
+        return self.factory.buildProtocol(source)
 
     def startListening(self) -> None:
         """Nothing to do: it listens from the start."""
 
     def stopListening(self) -> Deferred[None]:
         """Listen no more."""
-        self._network.ports.pop((self._ip, self._port), None)
+        if self._network.ports.get((self._ip, self._port)) is self:
+            del self._network.ports[self._ip, self._port]
         return succeed(None)
 
     def getHost(self) -> IPv4Address:
@@ -152,6 +179,7 @@ class MemoryConnector:
     """One try to connect."""
 
     _network: MemoryNetwork
+    _host: MemoryHost
     _factory: ClientFactory[Any]
     _timeout_s: float
     _call: IDelayedCall | None = None
@@ -163,9 +191,9 @@ class MemoryConnector:
         self._factory.doStart()
         self._factory.startedConnecting(self)
         if self._network.is_cut(source[0], to[0]):
-            self._call = self._network.clock.callLater(self._timeout_s, self._fail, TimeoutError())
+            self._call = self._host.callLater(self._timeout_s, self._fail, TimeoutError())
         else:
-            self._call = self._network.clock.callLater(2 * self._network.latency_s, self._arrive, source)
+            self._call = self._host.callLater(2 * self._network.latency_s, self._arrive, source)
 
     def stopConnecting(self) -> None:
         """Give up."""
@@ -187,7 +215,7 @@ class MemoryConnector:
     def _arrive(self, source: tuple[str, int]) -> None:
         port = self._network.ports.get(self._to)
         here, there = IPv4Address("TCP", *source), IPv4Address("TCP", *self._to)
-        server = None if port is None else port.factory.buildProtocol(here)
+        server = None if port is None else port.accept(here)
         if server is None:
             self._fail(ConnectionRefusedError())
             return

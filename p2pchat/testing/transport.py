@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
 from typing import Any, Protocol
 
 from twisted.internet.address import IPv4Address
@@ -33,7 +33,7 @@ class Wire(Protocol):
 
     clock: HeapClock
     latency_s: float
-    transports: set[MemoryTransport]
+    transports: dict[MemoryTransport, None]
 
     def is_cut(self, one: str, other: str) -> bool:
         """Whether nothing gets through between two hosts."""
@@ -58,13 +58,16 @@ class MemoryTransport:
         self._network = network
         self._other: MemoryTransport | None = None
         self._protocol: IProtocol | None = None
-        self._buffer: list[bytes] = []
+        #: What was written and has not arrived, each with the time when it is due.
+        self._buffer: deque[tuple[float, bytes]] = deque()
+        self._buffered = 0
         self._producer: IPushProducer | None = None
         self._producer_paused = False
         self._fin_wanted = False
         self._fin_sent = False
+        self._aborting = False
         self._flush_call: IDelayedCall | None = None
-        network.transports.add(self)
+        network.transports[self] = None
 
     def join(self, other: MemoryTransport, protocol: IProtocol) -> None:
         """Connect the two ends."""
@@ -77,9 +80,11 @@ class MemoryTransport:
         """Send bytes."""
         if self._protocol is None or self._fin_wanted:
             return
-        self.writes.append((self._network.clock.seconds(), data))
-        self._buffer.append(data)
-        if sum(map(len, self._buffer)) > SEND_BUFFER and self._producer and not self._producer_paused:
+        now_s = self._network.clock.seconds()
+        self.writes.append((now_s, data))
+        self._buffer.append((now_s + self._network.latency_s, data))
+        self._buffered += len(data)
+        if self._buffered > SEND_BUFFER and self._producer and not self._producer_paused:
             self._producer_paused = True
             self._producer.pauseProducing()
         self.flush_soon()
@@ -89,9 +94,12 @@ class MemoryTransport:
         self.write(b"".join(data))
 
     def loseConnection(self) -> None:
-        """Close once everything is sent."""
+        """Close once everything is sent; what still arrives is not read, as with Twisted's."""
         self.disconnecting = True
-        self.loseWriteConnection()
+        if self._fin_sent:
+            self._end(ConnectionDone())
+        else:
+            self.loseWriteConnection()
 
     def loseWriteConnection(self) -> None:
         """Close this half once everything is sent."""
@@ -100,11 +108,13 @@ class MemoryTransport:
 
     def abortConnection(self) -> None:
         """Close now; the other end sees a reset."""
-        self.disconnecting = True
-        other = self._other
-        self._later(lambda: self._end(ConnectionAborted()))
+        if self._protocol is None or self._aborting:
+            return
+        self.disconnecting = self._aborting = True
+        clock, other = self._network.clock, self._other
         if other is not None and not self._network.is_cut(self.host.host, self.peer.host):
-            self._later(lambda: other._end(ConnectionLost()))
+            clock.callLater(self._network.latency_s, other._end, ConnectionLost())
+        clock.callLater(0, self._end, ConnectionAborted())
 
     def getPeer(self) -> IPv4Address:
         """Return the address of the other end."""
@@ -137,6 +147,8 @@ class MemoryTransport:
     def unregisterProducer(self) -> None:
         """Forget the producer."""
         self._producer = None
+        if self.disconnecting:
+            self.flush_soon()
 
     # The network.
 
@@ -147,31 +159,42 @@ class MemoryTransport:
 
     def vanish(self) -> None:
         """The process at this end is gone, without a word."""
-        self._protocol = None
-        self._network.transports.discard(self)
+        self._protocol = self._other = None
+        self._network.transports.pop(self, None)
         if self._flush_call is not None:
             self._flush_call.cancel()
             self._flush_call = None
 
-    def _later(self, do: Callable[[], None]) -> None:
-        self._network.clock.callLater(self._network.latency_s, do)
-
     def _flush(self) -> None:
         self._flush_call = None
-        if self.stalled or self._network.is_cut(self.host.host, self.peer.host):
+        if self._aborting or self.stalled or self._network.is_cut(self.host.host, self.peer.host):
             return
-        data, self._buffer = b"".join(self._buffer), []
+        data = self._take_due()
         if data and self._other is not None:
             self._other._receive(data)
-        if self._producer is not None and self._producer_paused:
+        if self._buffer:
+            wait_s = max(0.0, self._buffer[0][0] - self._network.clock.seconds())
+            self._flush_call = self._flush_call or self._network.clock.callLater(wait_s, self._flush)
+        elif self._producer is not None and self._producer_paused:
+            # As in Twisted: while a producer is paused, nothing is closed.
             self._producer_paused = False
             self._producer.resumeProducing()
-        if self._fin_wanted and not self._fin_sent and not self._buffer:
+        elif self._fin_wanted and not self._fin_sent:
             self._fin_sent = True
             self._send_fin()
 
+    def _take_due(self) -> bytes:
+        """Return what arrives now: what was written at one moment comes in one piece."""
+        due: list[bytes] = []
+        now_s = self._network.clock.seconds()
+        while self._buffer and self._buffer[0][0] <= now_s:
+            due.append(self._buffer.popleft()[1])
+        data = b"".join(due)
+        self._buffered -= len(data)
+        return data
+
     def _receive(self, data: bytes) -> None:
-        if self._protocol is not None:
+        if self._protocol is not None and not self.disconnecting:
             self._protocol.dataReceived(data)
 
     def _send_fin(self) -> None:
@@ -182,7 +205,7 @@ class MemoryTransport:
 
     def _receive_fin(self) -> None:
         protocol = self._protocol
-        if protocol is None:
+        if protocol is None or self.disconnecting:
             return
         if IHalfCloseableProtocol.providedBy(protocol) and not self._fin_sent:
             IHalfCloseableProtocol(protocol).readConnectionLost()

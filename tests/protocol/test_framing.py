@@ -126,7 +126,8 @@ class BoundTests(SynchronousTestCase):
     def test_reported_early(self) -> None:
         """A line is reported as soon as it is known to be too long, not at its end."""
         buffer = LineBuffer()
-        self.assertEqual(buffer.feed(b"x" * (MAX_LINE + 1)), [])
+        self.assertEqual(buffer.feed(b"x" * MAX_LINE), [])
+        self.assertEqual(buffer.feed(b"\r"), [])
         self.assertEqual(buffer.feed(b"x"), [TOO_LONG])
         self.assertEqual(buffer.feed(b"x"), [])
 

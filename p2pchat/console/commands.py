@@ -1,0 +1,311 @@
+"""The grammar of the command line and its help (docs/protocol.md, section 10)."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+
+import attrs
+
+from p2pchat.protocol.names import (
+    BadName,
+    Destination,
+    PeerId,
+    ToAll,
+    ToNamespace,
+    parse_destination,
+    parse_peer,
+)
+
+#: What ``/log`` takes, from most to least.
+LOG_LEVELS = ("debug", "info", "warn", "error", "critical")
+
+
+class Mistyped(Exception):
+    """What was typed is no command; the text says what was expected, with an example."""
+
+
+@attrs.frozen
+class Peers:
+    """Show the roster.
+
+    :param scope: whom to show.
+    """
+
+    scope: ToNamespace | ToAll
+
+
+@attrs.frozen
+class Connect:
+    """Dial now."""
+
+    peer_id: PeerId
+
+
+@attrs.frozen
+class Disconnect:
+    """Say BYE."""
+
+    peer_id: PeerId
+
+
+@attrs.frozen
+class Say:
+    """Send a text."""
+
+    to: Destination
+    text: str
+
+
+@attrs.frozen
+class Routes:
+    """Show neighbours and routes."""
+
+
+@attrs.frozen
+class Who:
+    """Show how a peer would be reached now."""
+
+    peer_id: PeerId
+
+
+@attrs.frozen
+class Ping:
+    """Measure a round trip."""
+
+    peer_id: PeerId
+
+
+@attrs.frozen
+class Watch:
+    """Switch live tracing on or off."""
+
+
+@attrs.frozen
+class Status:
+    """Show who we are and how we do."""
+
+
+@attrs.frozen
+class Metrics:
+    """Show our counters, or how a peer sees our link."""
+
+    peer_id: PeerId | None
+
+
+@attrs.frozen
+class Log:
+    """Set what the log file gets.
+
+    :param level: one of `LOG_LEVELS`.
+    """
+
+    level: str
+
+
+@attrs.frozen
+class Help:
+    """Show help.
+
+    :param text: what to show.
+    """
+
+    text: str
+
+
+@attrs.frozen
+class Quit:
+    """End."""
+
+
+Command = (
+    Peers | Connect | Disconnect | Say | Routes | Who | Ping | Watch | Status | Metrics | Log | Help | Quit
+)
+
+
+@attrs.frozen
+class _Grammar:
+    """One command.
+
+    :param arguments: what follows its name, for the help.
+    :param example: a whole line.
+    :param does: what it does, in a line.
+    :param more: what else there is to know.
+    :param read: reads the arguments; raises `BadName` or `Mistyped` with what is wrong.
+    """
+
+    arguments: str
+    example: str
+    does: str
+    read: Callable[[str, str], Command]
+    more: str = ""
+
+
+def parse(line: str, own_namespace: str, last: Destination | None) -> Command | None:
+    """Read what was typed; None for an empty line.
+
+    :param last: where a line without a slash goes; None where nothing was sent yet.
+    :raises Mistyped: it is no command; the text says what was expected.
+    """
+    line = line.strip()
+    if not line:
+        return None
+    if not line.startswith("/"):
+        if last is None:
+            raise Mistyped("To whom? Begin with a destination, for example: /msg @bob hello")
+        return Say(last, line)
+    name, _, rest = line[1:].partition(" ")
+    grammar = _GRAMMARS.get(name)
+    if grammar is None:
+        raise Mistyped(f"There is no command /{name[:20]}.{_nearest(name)} /help shows all commands.")
+    try:
+        return grammar.read(rest.strip(), own_namespace)
+    except (BadName, Mistyped) as problem:
+        raise Mistyped(
+            f"{problem}. Expected: /{name} {grammar.arguments}".rstrip() + f"   Example: {grammar.example}"
+        ) from None
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name, _GRAMMARS, n=1)
+    return f" Did you mean /{near[0]}?" if near else ""
+
+
+def _nothing(rest: str, command: Command) -> Command:
+    if rest:
+        raise Mistyped("It takes nothing more")
+    return command
+
+
+def _peer(rest: str, own_namespace: str) -> PeerId:
+    if not rest:
+        raise Mistyped("Which peer?")
+    if len(rest.split()) > 1:
+        raise Mistyped("It takes one peer and nothing more")
+    return parse_peer(rest, own_namespace)
+
+
+def _read_peers(rest: str, own_namespace: str) -> Command:
+    scope = parse_destination(rest, own_namespace) if rest else ToNamespace(own_namespace)
+    if isinstance(scope, ToNamespace | ToAll):
+        return Peers(scope)
+    raise Mistyped("It takes a namespace or *, not a peer")
+
+
+def _read_msg(rest: str, own_namespace: str) -> Command:
+    to, _, text = rest.partition(" ")
+    if not to:
+        raise Mistyped("To whom, and what?")
+    destination = parse_destination(to, own_namespace)
+    if not text.strip():
+        raise Mistyped("There is no text")
+    return Say(destination, text.strip())
+
+
+def _read_log(rest: str, _: str) -> Command:
+    if rest.lower() not in LOG_LEVELS:
+        raise Mistyped(f"A level is one of {', '.join(LOG_LEVELS)}")
+    return Log(rest.lower())
+
+
+def _read_metrics(rest: str, own_namespace: str) -> Command:
+    return Metrics(_peer(rest, own_namespace) if rest else None)
+
+
+def _read_help(rest: str, _: str) -> Command:
+    name = rest.removeprefix("/")
+    if not name:
+        return Help(help_text())
+    grammar = _GRAMMARS.get(name)
+    if grammar is None:
+        raise Mistyped(f"There is no command /{name[:20]}.{_nearest(name)}")
+    lines = [f"/{name} {grammar.arguments}".rstrip(), f"  {grammar.does}", f"  Example: {grammar.example}"]
+    return Help("\n".join(lines + ([f"  {grammar.more}"] if grammar.more else [])))
+
+
+def help_text() -> str:
+    """Return all commands, a line each."""
+    forms = {f"/{name} {grammar.arguments}".rstrip(): grammar.does for name, grammar in _GRAMMARS.items()}
+    width = max(map(len, forms))
+    lines = [f"{form:<{width}}  {does}" for form, does in forms.items()]
+    return "\n".join([*lines, "A line without a slash goes to the last destination."])
+
+
+_GRAMMARS = {
+    "peers": _Grammar(
+        "[#namespace | *]",
+        "/peers *",
+        "show who is registered, who is linked, and how",
+        _read_peers,
+        "Without an argument it shows your own namespace.",
+    ),
+    "connect": _Grammar(
+        "peer",
+        "/connect bob",
+        "dial a peer now, and say what came of it",
+        lambda rest, own: Connect(_peer(rest, own)),
+    ),
+    "disconnect": _Grammar(
+        "peer",
+        "/disconnect bob",
+        "say BYE to a peer, and leave it alone until /connect",
+        lambda rest, own: Disconnect(_peer(rest, own)),
+        "The peer may still dial you.",
+    ),
+    "msg": _Grammar(
+        "@peer | #namespace | * text",
+        "/msg @bob hello",
+        "send a text to one peer, a namespace, or all",
+        _read_msg,
+        "A peer of another namespace is written @bob@namespace. Only messages to one peer are confirmed.",
+    ),
+    "routes": _Grammar(
+        "",
+        "/routes",
+        "show neighbours and routes",
+        lambda rest, _: _nothing(rest, Routes()),
+    ),
+    "who": _Grammar(
+        "peer",
+        "/who bob",
+        "show what is known of a peer, and how it would be reached now",
+        lambda rest, own: Who(_peer(rest, own)),
+    ),
+    "ping": _Grammar(
+        "peer",
+        "/ping bob",
+        "measure the round trip to a linked peer",
+        lambda rest, own: Ping(_peer(rest, own)),
+    ),
+    "watch": _Grammar(
+        "",
+        "/watch",
+        "switch live tracing of messages received on or off",
+        lambda rest, _: _nothing(rest, Watch()),
+    ),
+    "status": _Grammar(
+        "",
+        "/status",
+        "show who you are, the rendezvous, links and open messages",
+        lambda rest, _: _nothing(rest, Status()),
+    ),
+    "metrics": _Grammar(
+        "[peer]",
+        "/metrics",
+        "show what was counted, or how a peer sees your link",
+        _read_metrics,
+    ),
+    "log": _Grammar(
+        "LEVEL",
+        "/log debug",
+        "set what goes into the log file: " + ", ".join(LOG_LEVELS),
+        _read_log,
+    ),
+    "help": _Grammar("[command]", "/help msg", "show this, or more about one command", _read_help),
+    "quit": _Grammar(
+        "",
+        "/quit",
+        "say BYE to all, unregister, end",
+        lambda rest, _: _nothing(rest, Quit()),
+    ),
+}

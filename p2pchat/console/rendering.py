@@ -1,0 +1,155 @@
+"""Events and states of a node as lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from p2pchat import events
+from p2pchat.console.visible import visible, visible_name
+from p2pchat.links.dialler import Dialler
+from p2pchat.links.link import Link
+from p2pchat.links.neighbour import Neighbour
+from p2pchat.protocol.errors import MEANINGS
+from p2pchat.protocol.names import PeerId
+
+#: Names that one line about the roster holds.
+_MAX_NAMES = 10
+
+
+def arrived(event: events.MessageArrived, clock_time: str) -> str:
+    """Render a message: when, who, to whom, what; the neighbour that brought it where it is another."""
+    via = "" if event.src == event.via else f" (via {visible_name(event.via)})"
+    return f"[{clock_time}] {visible_name(event.src)}{via} to {_to_whom(event)}: {visible(event.payload)}"
+
+
+def _to_whom(event: events.MessageArrived) -> str:
+    """Render the destination, which in casts of plain peers comes in many forms (9.12)."""
+    dst = visible_name(event.dst)
+    if not event.is_cast:
+        return f"@{dst}"
+    if dst in ("", "*"):
+        return "*"
+    return f"@{dst}" if "@" in dst else f"#{dst.removeprefix('#')}"
+
+
+def notice(event: events.Event) -> str | None:
+    """Render an event that is not about a message; None where the user need not know."""
+    match event:
+        case events.NeighbourUp(peer_id=peer_id, address=address, dialled=dialled):
+            way = "to" if dialled else "from"
+            return f"{visible_name(peer_id)} is linked ({way} {address})"
+        case events.NeighbourDown(peer_id=peer_id, why=why):
+            return f"{visible_name(peer_id)} is no longer linked: {visible(why)}"
+        case events.PeerComplained():
+            return _complaint(event)
+        case events.RosterChanged():
+            return _roster(event)
+        case events.NameTaken(peer_id=peer_id, address=address):
+            name = visible_name(peer_id)
+            return (
+                f"{name} is also registered at {address}: another peer has your name, or it is an old entry"
+            )
+        case events.Warned(text=text):
+            return f"warning: {visible(text)}"
+        case events.LineTraced(peer_id=peer_id, line=line):
+            return f"<- {visible_name(peer_id)} {visible(line.decode(errors='backslashreplace'))}"
+        case _:
+            return _rendezvous(event)
+
+
+def _rendezvous(event: events.Event) -> str | None:
+    match event:
+        case events.RendezvousFound(address=address, hosted=hosted):
+            return f"registered at the rendezvous {address}" + (", which this peer hosts" if hosted else "")
+        case events.RendezvousLost(address=address, why=why):
+            trouble = f"the rendezvous {address} does not work: {visible(why)}"
+            return f"{trouble}. Links stay; trying again until it does."
+        case events.RendezvousHosted(address=address):
+            return f"no rendezvous answered at {address}, so this peer hosts one"
+        case _:
+            return None
+
+
+def _complaint(event: events.PeerComplained) -> str:
+    meaning = visible(event.detail) or MEANINGS.get(event.code, "no detail given")
+    return f"{visible_name(event.peer_id)} reports an error: {visible_name(event.code) or 'error'}: {meaning}"
+
+
+def _roster(event: events.RosterChanged) -> str | None:
+    parts = [
+        f"{names(changed)} {what}"
+        for changed, what in (
+            (event.came, "came"),
+            (event.left, "left the rendezvous"),
+            (event.moved, "has a new address"),
+        )
+        if changed
+    ]
+    return "; ".join(parts) or None
+
+
+def names(peer_ids: Iterable[PeerId]) -> str:
+    """Render some names, and how many more there are."""
+    listed = [visible_name(peer_id) for peer_id in peer_ids]
+    more = f" and {len(listed) - _MAX_NAMES} more" if len(listed) > _MAX_NAMES else ""
+    return ", ".join(listed[:_MAX_NAMES]) + more
+
+
+def milliseconds(seconds: float | None) -> str:
+    """Render a short time; a dash where it is not known."""
+    if seconds is None:
+        return "-"
+    ms = seconds * 1000
+    return f"{ms:.1f} ms" if ms < 10 else f"{ms:.0f} ms"
+
+
+def duration(seconds: float) -> str:
+    """Render a long time."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def table(rows: list[tuple[str, ...]]) -> list[str]:
+    """Render rows in columns; the first row is the heading."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def how(neighbour: Neighbour) -> str:
+    """Render how a peer is linked."""
+    return "linked directly" + (", plain" if neighbour.plain else "")
+
+
+def not_linked(diallers: list[Dialler], now_s: float) -> str:
+    """Render why a peer is not linked, and when it is tried again."""
+    if not diallers:
+        return "not linked; its address is not known"
+    dialler = diallers[0]
+    if dialler.held:
+        return f"not linked; not dialled: {visible(dialler.held)}"
+    next_s = dialler.next_try_at_s
+    when = "dialling now" if next_s is None else f"next try in {max(0.0, next_s - now_s):.0f} s"
+    why = f"; last try: {visible(dialler.last_failure)}" if dialler.last_failure else ""
+    return f"not linked; {when}{why}"
+
+
+def link_row(peer_id: PeerId, link: Link, now_s: float) -> tuple[str, ...]:
+    """Render one link as a row of `/routes`."""
+    age_s = 0.0 if link.up_since_s is None else now_s - link.up_since_s
+    return (
+        visible_name(peer_id),
+        str(link.address),
+        "dialled" if link.dialled else "accepted",
+        milliseconds(link.rtt_s),
+        str(link.outgoing.waiting),
+        str(link.received),
+        str(link.outgoing.taken),
+        duration(age_s),
+        "plain" if link.plain else "",
+    )
+
+
+LINK_HEADING = ("neighbour", "address", "way", "rtt", "queue", "in", "out", "age", "")

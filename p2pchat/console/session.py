@@ -1,0 +1,300 @@
+"""Carries out commands on a node and shows what comes of them. Written once for every surface."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from functools import singledispatchmethod
+from typing import TypeVar, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from p2pchat import events
+from p2pchat.console import commands, rendering
+from p2pchat.console.visible import visible, visible_name
+from p2pchat.links.dialler import DialFailed
+from p2pchat.links.link import Link
+from p2pchat.links.questions import LinkClosed
+from p2pchat.node import Node, NotLinked
+from p2pchat.protocol import messages
+from p2pchat.protocol.errors import ProtocolError
+from p2pchat.protocol.names import Destination, PeerId, ToAll, ToNamespace, ToPeer
+
+#: Messages of the user's whose outcome may be open before no more input is read.
+MAX_OPEN = 256
+
+
+_T = TypeVar("_T")
+
+
+class Session:
+    """One user at one surface. The surface creates, owns and ends it.
+
+    :param show: takes one line for the user.
+    :param quit: ends the program.
+    :param clock_time: the time of day as the user reads it.
+    :param set_log_level: takes one of `commands.LOG_LEVELS`.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        show: Callable[[str], None],
+        quit: Callable[[], None],
+        clock_time: Callable[[], str],
+        set_log_level: Callable[[str], None],
+    ) -> None:
+        self._node = node
+        self._show = show
+        self._quit = quit
+        self._clock_time = clock_time
+        self._set_log_level = set_log_level
+        self._last: Destination | None = None
+        self._count = itertools.count(1)
+        #: msg_id -> the number that the user knows it by; only those whose outcome is open.
+        self._numbers: dict[str, int] = {}
+        #: Questions whose answer was not shown yet.
+        self._open_questions = 0
+        node.listen(self._told)
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing that was typed waits for its outcome."""
+        return self._node.is_idle and not self._open_questions
+
+    @property
+    def is_busy(self) -> bool:
+        """So much waits for its outcome that no more should be read."""
+        return len(self._numbers) + self._open_questions >= MAX_OPEN
+
+    def take(self, line: str) -> None:
+        """Carry out one line of input."""
+        try:
+            command = commands.parse(line, self._node.own.namespace, self._last)
+            if command is not None:
+                self._do(command)
+        except (commands.Mistyped, ProtocolError, NotLinked) as problem:
+            text = problem.detail if isinstance(problem, ProtocolError) else str(problem)
+            self._show(visible(text))
+        except Exception:
+            self._log.failure("a command failed")
+            self._show("Something failed inside p2pchat; the log says what. Nothing else was changed.")
+
+    # Commands.
+
+    @singledispatchmethod
+    def _do(self, command: object) -> None:
+        raise TypeError(f"no such command: {command!r}")
+
+    @_do.register
+    def _(self, command: commands.Say) -> None:
+        self._last = command.to
+        if isinstance(command.to, ToPeer):
+            delivery = self._node.send(command.to.peer_id, command.text)
+            if not (delivery.is_over or delivery.tries):
+                self._show(f"{self._title(delivery.msg_id, delivery.dst)}: not linked yet, looking for a way")
+            return
+        number = next(self._count)
+        done = self._node.publish(command.to, command.text)
+        self._ask(done, lambda took: self._cast_done(number, command.to, took))
+
+    def _cast_done(self, number: int, to: Destination, took: int) -> str:
+        title = f"#{number} to {visible_name(str(to))}"
+        if not took:
+            return f"{title}: not sent: no_route: no peer is linked that it concerns"
+        return f"{title}: sent to {took} peer{'' if took == 1 else 's'}"
+
+    @_do.register
+    def _(self, command: commands.Peers) -> None:
+        shown = [peer_id for peer_id in self._known() if _is_in(peer_id, command.scope)]
+        if not shown:
+            self._show(f"Nobody else is known in {visible_name(str(command.scope))}.")
+            return
+        rows: list[tuple[str, ...]] = [("peer", "address", "state", "rtt")]
+        rows += (self._peer_row(peer_id) for peer_id in sorted(shown))
+        for line in rendering.table(rows):
+            self._show(line)
+
+    @_do.register
+    def _(self, command: commands.Connect) -> None:
+        name = visible_name(command.peer_id)
+        if command.peer_id in self._node.neighbours:
+            self._show(f"{name} is linked already.")
+            return
+        self._show(f"Dialling {name}...")
+        self._ask(self._node.connect(command.peer_id), lambda link: _connected(name, link))
+
+    @_do.register
+    def _(self, command: commands.Disconnect) -> None:
+        name = visible_name(command.peer_id)
+        stood = self._node.disconnect(command.peer_id)
+        then = f"It is not dialled again before /connect {name}."
+        self._show(f"BYE to {name}. {then}" if stood else f"There is no link with {name}. {then}")
+
+    @_do.register
+    def _(self, command: commands.Routes) -> None:
+        now_s = self._node.now_s
+        links = [(peer_id, link) for peer_id, near in self._node.neighbours.items() for link in near.links]
+        if not links:
+            self._show("No peer is linked, so there are no routes.")
+            return
+        rows = [
+            rendering.LINK_HEADING,
+            *(rendering.link_row(peer_id, link, now_s) for peer_id, link in links),
+        ]
+        for line in rendering.table(rows):
+            self._show(line)
+        self._show("Each neighbour is its own next hop; there are no routes over others.")
+
+    @_do.register
+    def _(self, command: commands.Who) -> None:
+        peer_id = command.peer_id
+        listed = self._node.roster.get(peer_id)
+        self._show(f"{visible_name(peer_id)}: {self._state(peer_id)}")
+        self._show(f"  rendezvous: {f'registered at {listed}' if listed else 'not registered there'}")
+        neighbour = self._node.neighbours.get(peer_id)
+        for link in neighbour.links if neighbour else []:
+            way = "dialled by us" if link.dialled else "dialled by it"
+            offers = ", ".join(sorted(map(visible_name, link.features))) or "nothing"
+            rtt = rendering.milliseconds(link.rtt_s)
+            self._show(f"  link: {link.address}, {way}, rtt {rtt}, offers {offers}")
+
+    @_do.register
+    def _(self, command: commands.Ping) -> None:
+        name = visible_name(command.peer_id)
+        pong = self._node.ping(command.peer_id)
+        self._ask(pong, lambda rtt_s: f"PONG from {name} after {rendering.milliseconds(rtt_s)}")
+
+    @_do.register
+    def _(self, command: commands.Watch) -> None:
+        self._node.watching = not self._node.watching
+        self._show("Watching what arrives; /watch again ends it." if self._node.watching else "Not watching.")
+
+    @_do.register
+    def _(self, command: commands.Status) -> None:
+        node = self._node
+        self._show(f"You are {visible_name(node.own)}, for {rendering.duration(node.uptime_s)}.")
+        self._show(f"Listening on port {node.switchboard.port}, known to others as {node.advertised_port}.")
+        self._show(self._rendezvous_status())
+        self._show(f"Linked: {len(node.neighbours)} of {len(self._known())} known peers.")
+        self._show(f"Messages that wait for their outcome: {len(node.router.pending)}.")
+
+    @_do.register
+    def _(self, command: commands.Metrics) -> None:
+        if command.peer_id is None:
+            for name, count in self._node.counters().items():
+                self._show(f"{name:<28} {count}")
+            return
+        name = visible_name(command.peer_id)
+        self._ask(self._node.ask_metrics(command.peer_id), lambda metrics: _seen_by(name, metrics))
+
+    @_do.register
+    def _(self, command: commands.Log) -> None:
+        self._set_log_level(command.level)
+        self._show(f"The log gets {command.level} and above.")
+
+    @_do.register
+    def _(self, command: commands.Help) -> None:
+        for line in command.text.split("\n"):
+            self._show(line)
+
+    @_do.register
+    def _(self, command: commands.Quit) -> None:
+        self._quit()
+
+    # Events.
+
+    def _told(self, event: events.Event) -> None:
+        match event:
+            case events.MessageArrived():
+                self._show(rendering.arrived(event, self._clock_time()))
+            case events.MessageSent(msg_id=msg_id, dst=dst):
+                self._show(f"{self._title(msg_id, dst)}: sent")
+            case events.MessageConfirmed(msg_id=msg_id, dst=dst, took_s=took_s, tries=tries):
+                again = f", after {tries} tries" if tries > 1 else ""
+                self._end(msg_id, dst, f"confirmed in {rendering.milliseconds(took_s)}{again}")
+            case events.MessageFailed(msg_id=msg_id, dst=dst, code=code, why=why):
+                outcome = code if code == "not confirmed" else f"failed: {visible_name(code)}"
+                self._end(msg_id, dst, f"{outcome}: {visible(why)}")
+            case _:
+                text = rendering.notice(event)
+                if text is not None:
+                    self._show(f"* {text}" if not isinstance(event, events.LineTraced) else text)
+
+    def _title(self, msg_id: str, dst: PeerId) -> str:
+        if msg_id not in self._numbers:
+            self._numbers[msg_id] = next(self._count)
+        return f"#{self._numbers[msg_id]} to @{visible_name(dst)}"
+
+    def _end(self, msg_id: str, dst: PeerId, outcome: str) -> None:
+        self._show(f"{self._title(msg_id, dst)}: {outcome}")
+        del self._numbers[msg_id]
+
+    # Inside.
+
+    def _ask(self, answer: Deferred[_T], say: Callable[[_T], str]) -> None:
+        """Show what comes of a question, whenever it comes."""
+        self._open_questions += 1
+        shown = answer.addCallback(lambda value: self._show(say(value)))
+        shown.addErrback(self._unanswered).addBoth(self._answered)
+
+    def _unanswered(self, failure: Failure) -> None:
+        problem = failure.trap(ProtocolError, NotLinked, DialFailed, LinkClosed, DeferredTimeout)
+        if problem is DeferredTimeout:
+            self._show("No answer within 5 s.")
+        elif problem is ProtocolError:
+            self._show(visible(cast(ProtocolError, failure.value).detail))
+        else:
+            self._show(visible(f"That did not work: {failure.value}"))
+
+    def _answered(self, result: object) -> None:
+        self._open_questions -= 1
+        if isinstance(result, Failure):
+            self._log.failure("a command failed", result)
+
+    def _known(self) -> set[PeerId]:
+        dialled = {dialler.peer_id for dialler in self._node.switchboard.diallers if dialler.peer_id}
+        return {*self._node.roster, *self._node.neighbours, *dialled}
+
+    def _peer_row(self, peer_id: PeerId) -> tuple[str, ...]:
+        neighbour = self._node.neighbours.get(peer_id)
+        address = neighbour.link.address if neighbour else self._node.roster.get(peer_id)
+        rtt = rendering.milliseconds(neighbour.rtt_s if neighbour else None)
+        return visible_name(peer_id), str(address or "-"), self._state(peer_id), rtt
+
+    def _state(self, peer_id: PeerId) -> str:
+        neighbour = self._node.neighbours.get(peer_id)
+        if neighbour is not None:
+            return rendering.how(neighbour)
+        return rendering.not_linked(self._node.switchboard.diallers_of(peer_id), self._node.now_s)
+
+    def _rendezvous_status(self) -> str:
+        registration = self._node.registration
+        if registration is None:
+            return "Rendezvous: none."
+        if registration.trouble:
+            return f"Rendezvous: {registration.address}, not working: {visible(registration.trouble)}."
+        hosted = ", hosted by this peer" if self._node.rendezvous else ""
+        state = "registered" if registration.registered else "not registered yet"
+        return f"Rendezvous: {registration.address}, {state}{hosted}."
+
+
+def _is_in(peer_id: PeerId, scope: ToNamespace | ToAll) -> bool:
+    return isinstance(scope, ToAll) or peer_id.namespace == scope.namespace
+
+
+def _connected(name: str, link: Link) -> str:
+    return f"{name} is linked, at {link.address}."
+
+
+def _seen_by(name: str, metrics: messages.Metrics) -> str:
+    rtt = "not measured" if metrics.rtt_ms is None else f"{metrics.rtt_ms} ms"
+    last = visible(metrics.last_seen or "never")
+    counts = f"{metrics.sent_count} lines sent to us, {metrics.recv_count} received from us"
+    return f"{name} sees: rtt {rtt}, {counts}, last at {last}"

@@ -1,0 +1,117 @@
+"""What the two plugins share in reading their options."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from twisted.python import usage
+
+from p2pchat.addresses import Address
+
+_T = TypeVar("_T")
+_D = TypeVar("_D")
+
+
+class EnvironmentOptions(usage.Options):
+    """Options whose values may also come from the environment; the command line wins.
+
+    Values are read as text first and turned into what they mean by `read`, so that a value from
+    the environment is checked exactly like one from the command line.
+    """
+
+    #: What the names of the variables begin with.
+    prefix = "P2PCHAT_"
+
+    #: The environment; a test gives its own.
+    environment: Mapping[str, str] = os.environ
+
+    @property
+    def twistd(self) -> usage.Options:
+        """The options of twistd itself, before ours on the command line."""
+        assert self.parent is not None, "twistd makes itself the parent before it reads our options"
+        return self.parent
+
+    def variable(self, name: str) -> str:
+        """Return the name of the environment variable of an option."""
+        return self.prefix + name.upper().replace("-", "_")
+
+    def raw(self, name: str) -> str | None:
+        """Return an option as text: from the command line, the environment, or its default."""
+        given: str | None = self[name]
+        if given is not None:
+            return given
+        return self.environment.get(self.variable(name)) or None
+
+    def read(self, name: str, parse: Callable[[str], _T], default: _D) -> _T | _D:
+        """Return what an option means, or *default* where it was not given.
+
+        :raises UsageError: its value is wrong; the text says where it came from, and what would be right.
+        """
+        text = self.raw(name)
+        return default if text is None else self.parse(name, text, parse)
+
+    def parse(self, name: str, text: str, parse: Callable[[str], _T]) -> _T:
+        """Return what one value of an option means.
+
+        :raises UsageError: it is wrong.
+        """
+        try:
+            return parse(text)
+        except ValueError as problem:
+            raise usage.UsageError(f"--{name} (or {self.variable(name)}): {problem}") from None
+
+
+def number(least: int, most: int) -> Callable[[str], int]:
+    """Return what reads a whole number from *least* to *most*."""
+
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most):
+            raise ValueError(f"expected a whole number from {least} to {most}, got {text!a}")
+        return int(text)
+
+    return parse
+
+
+def interface(text: str) -> str:
+    """Read an IP address of this machine.
+
+    :raises ValueError: it is no address, or not of this machine.
+    """
+    try:
+        version = ipaddress.ip_address(text).version
+    except ValueError:
+        raise ValueError(f"expected an IP address of this machine, such as 127.0.0.1, got {text!a}") from None
+    with socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6) as probe:
+        try:
+            probe.bind((text, 0))
+        except OSError as problem:
+            raise ValueError(f"{text} is not an address of this machine ({problem.strerror})") from None
+    return text
+
+
+def check_port_is_free(name: str, port: int, host: str) -> None:
+    """Refuse a port that is taken, before anything is started.
+
+    :raises UsageError: it is.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as problem:
+            raise usage.UsageError(
+                f"--{name}: port {port} cannot be used ({problem.strerror}); choose another, or 0 for any"
+            ) from None
+
+
+def address(text: str) -> Address:
+    """Read ``HOST:PORT``.
+
+    :raises ValueError: it is not written so.
+    """
+    return Address.parse(text)

@@ -1,0 +1,88 @@
+"""Addresses, as people write them and as Twisted connects to them."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.addresses import CONNECT_S, Address, BadAddress, client_endpoint, of_transport
+
+
+class ParseTests(SynchronousTestCase):
+    def test_written_and_read(self) -> None:
+        """A name, an IPv4 address and an IPv6 address in brackets are read, and written the same."""
+        for text, expected in (
+            ("192.0.2.7:7070", Address("192.0.2.7", 7070)),
+            ("peer.example:1", Address("peer.example", 1)),
+            ("[2001:db8::1]:65535", Address("2001:db8::1", 65535)),
+        ):
+            self.assertEqual(Address.parse(text), expected)
+            self.assertEqual(str(expected), text)
+
+    def test_space_around(self) -> None:
+        """Space around an address is ignored."""
+        self.assertEqual(Address.parse(" 192.0.2.7:7070\n"), Address("192.0.2.7", 7070))
+
+    def test_not_an_address(self) -> None:
+        """What is not HOST:PORT is refused, and the text says what would be right."""
+        for text in ("", "7070", "host", "host:", ":7070", "a b:1", "::1:7070", "[]:1", "h:123456", "h:-1"):
+            with self.assertRaises(BadAddress) as caught:
+                Address.parse(text)
+            self.assertIn("expected HOST:PORT", str(caught.exception))
+
+    def test_ports(self) -> None:
+        """A port is from 1 to 65535."""
+        for port in (0, 65536, 99999):
+            with self.assertRaises(BadAddress) as caught:
+                Address.parse(f"host:{port}")
+            self.assertIn("from 1 to 65535", str(caught.exception))
+
+    @given(st.text(max_size=40))
+    def test_anything(self, text: str) -> None:
+        """Any text is read, or refused with `BadAddress`; what was read is written back readable."""
+        try:
+            address = Address.parse(text)
+        except BadAddress:
+            return
+        self.assertEqual(Address.parse(str(address)), address)
+
+
+class TransportTests(SynchronousTestCase):
+    def test_of_transport(self) -> None:
+        """IPv4 and IPv6 are taken as they are, without the zone of the interface."""
+        self.assertEqual(of_transport(IPv4Address("TCP", "192.0.2.7", 7)), Address("192.0.2.7", 7))
+        self.assertEqual(of_transport(IPv6Address("TCP", "2001:db8::1", 7)), Address("2001:db8::1", 7))
+        self.assertEqual(of_transport(IPv6Address("TCP", "fe80::1%eth0", 7)), Address("fe80::1", 7))
+
+    def test_mapped(self) -> None:
+        """An IPv4 address that comes as IPv6 is written as IPv4."""
+        self.assertEqual(of_transport(IPv6Address("TCP", "::ffff:192.0.2.7", 7)), Address("192.0.2.7", 7))
+
+
+class EndpointTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+
+    def test_number(self) -> None:
+        """An IPv4 address is connected to at once, without a look-up, with our time-out."""
+        endpoint = client_endpoint(self.reactor, Address("192.0.2.7", 7070))
+        self.assertIsInstance(endpoint, TCP4ClientEndpoint)
+        connecting = endpoint.connect(None)
+        host, port, _, timeout_s, _ = self.reactor.tcpClients[0]
+        self.assertEqual((host, port, timeout_s), ("192.0.2.7", 7070, CONNECT_S))
+        connecting.cancel()
+        self.failureResultOf(connecting)
+
+    def test_ipv6_number(self) -> None:
+        """An IPv6 address likewise."""
+        endpoint = client_endpoint(self.reactor, Address("2001:db8::1", 7070))
+        self.assertIsInstance(endpoint, TCP6ClientEndpoint)
+
+    def test_name(self) -> None:
+        """A name is looked up."""
+        endpoint = client_endpoint(self.reactor, Address("peer.example", 7070))
+        self.assertIsInstance(endpoint, HostnameEndpoint)
