@@ -54,7 +54,7 @@ format: ## lay out the code and repair what ruff can repair
 
 bench: ## run the benchmarks
 	@$(PREPARE) --dev
-	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python -m benchmarks.run
 
 clean: ## remove all that make has made here, the virtual environment too
 	@[ ! -e "$(VENV)/p2pchat-setup.json" ] || rm -rf "$(VENV)"

@@ -208,9 +208,10 @@ class Node(MultiService):
             return done
         diallers = self.switchboard.diallers_of(peer_id)
         if not diallers:
+            self.switchboard.want(peer_id)
             return fail(NotLinked(f"{peer_id} is not in the roster, so its address is not known"))
         outcome = diallers[0].outcome()
-        diallers[0].resume()
+        self.switchboard.want(peer_id)
         return outcome
 
     def disconnect(self, peer_id: PeerId) -> bool:

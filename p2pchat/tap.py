@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import locale
+import os
 import random
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -141,7 +141,7 @@ def makeService(options: Options, reactor: Reactor | None = None) -> IService:
         reactor,
         options.own,
         options.settings,
-        new_id=lambda: secrets.token_hex(16),
+        new_id=lambda: os.urandom(16).hex(),
         random=random.SystemRandom().random,
         timestamp=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )

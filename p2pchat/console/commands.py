@@ -179,7 +179,7 @@ def _nothing(rest: str, command: Command) -> Command:
 
 def _peer(rest: str, own_namespace: str) -> PeerId:
     if not rest:
-        raise Mistyped("Which peer?")
+        raise Mistyped("Say which peer")
     if len(rest.split()) > 1:
         raise Mistyped("It takes one peer and nothing more")
     return parse_peer(rest, own_namespace)
@@ -195,7 +195,7 @@ def _read_peers(rest: str, own_namespace: str) -> Command:
 def _read_msg(rest: str, own_namespace: str) -> Command:
     to, _, text = rest.partition(" ")
     if not to:
-        raise Mistyped("To whom, and what?")
+        raise Mistyped("Say to whom, and what")
     destination = parse_destination(to, own_namespace)
     if not text.strip():
         raise Mistyped("There is no text")
@@ -248,9 +248,8 @@ _GRAMMARS = {
     "disconnect": _Grammar(
         "peer",
         "/disconnect bob",
-        "say BYE to a peer, and leave it alone until /connect",
+        "say BYE to a peer, and take no link with it until /connect",
         lambda rest, own: Disconnect(_peer(rest, own)),
-        "The peer may still dial you.",
     ),
     "msg": _Grammar(
         "@peer | #namespace | * text",

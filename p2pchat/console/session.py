@@ -134,7 +134,7 @@ class Session:
     def _(self, command: commands.Disconnect) -> None:
         name = visible_name(command.peer_id)
         stood = self._node.disconnect(command.peer_id)
-        then = f"It is not dialled again before /connect {name}."
+        then = f"No link with it is taken before /connect {name}."
         self._show(f"BYE to {name}. {then}" if stood else f"There is no link with {name}. {then}")
 
     @_do.register

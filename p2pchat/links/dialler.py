@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
@@ -18,8 +18,9 @@ from p2pchat.backoff import Backoff
 from p2pchat.links.link import Link
 from p2pchat.protocol.names import PeerId
 
-#: The first and the longest wait between two dials, in seconds (9.15).
-FIRST_WAIT_S = 1.0
+#: The first and the longest wait between two dials, in seconds; jitter takes up to half of it, so
+#: that they are from 1 s to 5 min (9.15).
+FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 300.0
 
 #: A peer of our own kind that said BYE dials us when it is back; only in case it cannot do we.
@@ -51,6 +52,8 @@ class Dialler:
     last_failure: str = ""
     #: The link that came of the last dial, up or not.
     link: Link | None = None
+    #: Our link stands, but with somebody else: who that is, in words.
+    _found: str | None = None
     _attempt: Deferred[Link] | None = None
     _wakeup: IDelayedCall | None = None
     _waiters: list[Deferred[Link]] = attrs.Factory(list)
@@ -70,6 +73,8 @@ class Dialler:
 
     def outcome(self) -> Deferred[Link]:
         """Fires with the link that the next success brings; fails with `DialFailed` at a failure."""
+        if self._found is not None:
+            return fail(DialFailed(self._found))
         waiter: Deferred[Link] = Deferred()
         self._waiters.append(waiter)
         return waiter
@@ -81,9 +86,14 @@ class Dialler:
         for waiter in self._take_waiters():
             waiter.callback(link)
 
+    def found(self, peer_id: PeerId) -> None:
+        """The link that our last dial brought stands, with somebody else than we look for."""
+        self._found = f"{peer_id} is there instead"
+        self._fail(self._found)
+
     def link_gone(self, link: Link, lasted_s: float) -> None:
         """The link that our last dial brought has ended."""
-        self.link = None
+        self.link = self._found = None
         if lasted_s >= SUCCESS_S:
             self._backoff.succeeded()
         if link.is_ourselves:
@@ -111,9 +121,9 @@ class Dialler:
         """Dial no more. A link that stands is left alone."""
         self.held = why
         self._cancel_wakeup()
+        self._fail(why)
         if self._attempt is not None:
             self._attempt.cancel()
-        self._fail(why)
 
     def _connected(self, link: Link) -> None:
         self._attempt = None
@@ -121,7 +131,7 @@ class Dialler:
 
     def _failed(self, failure: Failure) -> None:
         self._attempt = None
-        if not failure.check(CancelledError):
+        if not self.held:
             self._fail(describe(failure))
             self.retry_later()
 

@@ -9,6 +9,9 @@ import attrs
 #: Seconds between two PINGs on a link (section 2).
 PING_INTERVAL_S = 30.0
 
+#: Seconds that a tick may come late without moving those after it; later than that, time stood still.
+MAX_LATE_S = 1.0
+
 #: PINGs unanswered in a row that end a link (section 2).
 MAX_UNANSWERED = 3
 
@@ -22,7 +25,7 @@ class KeepAlive:
 
     :param ping: sends a PING and returns its msg_id.
     :param give_up: called once the other end left three PINGs in a row unanswered.
-    :param asked_at_s: when the last regular PING was sent; at first, when the link began.
+    :param asked_at_s: when the last regular PING was due; at first, when the link began.
     """
 
     _ping: Callable[[], str]
@@ -41,7 +44,7 @@ class KeepAlive:
         if self._unanswered >= MAX_UNANSWERED:
             self._give_up()
             return
-        self._asked_at_s = now_s
+        self._asked_at_s = max(self._asked_at_s + PING_INTERVAL_S, now_s - MAX_LATE_S)
         self._unanswered += 1
         self.ask(now_s)
 

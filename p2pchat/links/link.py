@@ -158,14 +158,16 @@ class Link(TwistedProtocol):
             self._send(Hello(self._around.own, features=FEATURES))
 
     def dataReceived(self, data: bytes) -> None:
-        """Take bytes."""
+        """Take bytes, and answer all that they say with one write."""
+        self.outgoing.cork()
         for line in self._lines.feed(data):
             if self._deaf:
-                return
+                break
             if isinstance(line, TooLong):
                 self._too_long(line)
             elif line:
                 self._take(line)
+        self.outgoing.uncork()
 
     def readConnectionLost(self) -> None:
         """The peer will send no more."""

@@ -55,6 +55,8 @@ class Outgoing:
     #: The last line was taken: nothing goes ahead of it any more.
     _finishing: bool = False
     _closed: bool = False
+    #: Lines to be written at once at `uncork`; None while there is no cork.
+    _corked: list[bytes] | None = None
 
     @property
     def waiting(self) -> int:
@@ -66,6 +68,7 @@ class Outgoing:
 
         :param first_after_s: seconds until the first of them.
         """
+        self.uncork()
         self._spacing_s = PLAIN_SPACING_S
         self._next_at_s = self._clock.seconds() + first_after_s
         self._held = True
@@ -78,7 +81,10 @@ class Outgoing:
         """
         if not self._held:
             self.taken += 1
-            self._transport.write(line)
+            if self._corked is None:
+                self._transport.write(line)
+            else:
+                self._corked.append(line)
             return True
         if self._closed or not self._has_room(len(line), urgent):
             self.refused += 1
@@ -99,11 +105,24 @@ class Outgoing:
             while self.waiting > room:
                 self._bytes -= len((self._lines or self._urgent).pop())
                 self.refused += 1
+        self.uncork()
         self._finishing = True
         self._keep(line, urgent=False)
 
+    def cork(self) -> None:
+        """Gather what is written until `uncork`: a write to the transport costs as much as reading a line."""
+        if not self._held:
+            self._corked = []
+
+    def uncork(self) -> None:
+        """Write what was gathered."""
+        lines, self._corked = self._corked, None
+        if lines:
+            self._transport.write(b"".join(lines))
+
     def when_empty(self, do: Callable[[], None]) -> None:
         """Call *do* once nothing waits here any more, which may be now."""
+        self.uncork()
         self._on_empty = do
         self._flush()
 

@@ -95,6 +95,8 @@ class Switchboard(Service):
         self._strangers: dict[Link, None] = {}
         self._fixed: dict[Address, Dialler] = {}
         self._listed: dict[PeerId, Dialler] = {}
+        #: Peers that the user hung up on, and why; as many as the user types.
+        self._unwanted: dict[PeerId, str] = {}
         self._all_gone: Deferred[None] | None = None
 
     @property
@@ -164,7 +166,9 @@ class Switchboard(Service):
         self.not_dialled = len(fresh[room:])
         for peer_id in fresh[:room]:
             self._listed[peer_id] = self._new_dialler(addresses[peer_id], peer_id)
-            if peer_id not in self.neighbours:
+            if peer_id in self._unwanted:
+                self._listed[peer_id].stop(self._unwanted[peer_id])
+            elif self.running and peer_id not in self.neighbours:
                 self._listed[peer_id].dial()
 
     def diallers_of(self, peer_id: PeerId) -> list[Dialler]:
@@ -172,18 +176,29 @@ class Switchboard(Service):
         return [dialler for dialler in self.diallers if dialler.peer_id == peer_id]
 
     def hang_up(self, peer_id: PeerId, why: str) -> bool:
-        """Say BYE to a peer and do not dial it again by ourselves; False where no link stands."""
+        """Say BYE to a peer and want no link with it until `want`; False where no link stands."""
+        self._unwanted[peer_id] = why
         for dialler in self.diallers_of(peer_id):
             dialler.stop(why)
+            if dialler.link is not None:
+                dialler.link.leave(why)  # it may not be up yet
         neighbour = self.neighbours.get(peer_id)
         for link in list(neighbour.links) if neighbour else []:
             link.leave(why)
         return neighbour is not None
 
+    def want(self, peer_id: PeerId) -> None:
+        """Take back `hang_up`, and dial now."""
+        self._unwanted.pop(peer_id, None)
+        for dialler in self.diallers_of(peer_id):
+            dialler.resume()
+
     # What links tell: `LinkOwner`.
 
     def admit(self, link: Link, peer_id: PeerId) -> ProtocolError | None:
         """Say why the peer that sent a HELLO is not let in, or None."""
+        if peer_id in self._unwanted:
+            return ProtocolError(ErrorCode.UNAUTHORIZED, self._unwanted[peer_id])
         if sum(len(neighbour.links) for neighbour in self.neighbours.values()) >= MAX_LINKS:
             return ProtocolError(ErrorCode.BUSY, f"{MAX_LINKS} links stand already; try later")
         return None
@@ -192,8 +207,10 @@ class Switchboard(Service):
         """Take a link into use."""
         self._strangers.pop(link, None)
         for dialler in self.diallers:
-            if dialler.link is link:
-                dialler.peer_id = link.peer_id if dialler.peer_id is None else dialler.peer_id
+            if dialler.link is link and self._is_fixed(dialler):
+                dialler.peer_id = link.peer_id
+            elif dialler.link is link and dialler.peer_id != link.peer_id:
+                dialler.found(link.peer_id)
             if dialler.peer_id == link.peer_id:
                 dialler.linked(link)
         neighbour = self.neighbours.get(link.peer_id)
@@ -244,7 +261,8 @@ class Switchboard(Service):
 
     def line_traced(self, link: Link, line: bytes) -> None:
         """Pass a traced line on to the node."""
-        self._board.line_traced(link.peer_id, line)
+        # Who it is, is not known before the handshake.
+        self._board.line_traced(link.peer_id or PeerId(str(link.address)), line)
 
     # Inside.
 
@@ -264,7 +282,10 @@ class Switchboard(Service):
         link = self._new_link(dialled=False, address=of_transport(address))
         self._strangers[link] = None
         if len(self._strangers) > MAX_STRANGERS:
-            next(iter(self._strangers)).abort()
+            oldest = next(iter(self._strangers))
+            # At once: many may be accepted before the first of those that are cut is gone.
+            del self._strangers[oldest]
+            oldest.abort()
         return link
 
     def _new_link(self, dialled: bool, address: Address, expected: PeerId | None = None) -> Link:
@@ -276,8 +297,12 @@ class Switchboard(Service):
         backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S, self._random)
         return Dialler(address, peer_id, self._connect, self._reactor, backoff)
 
+    def _is_fixed(self, dialler: Dialler) -> bool:
+        return self._fixed.get(dialler.address) is dialler
+
     def _connect(self, dialler: Dialler) -> Deferred[Link]:
-        expected = dialler.peer_id
+        # Only the rendezvous can say who should be there; who was there last time may have moved.
+        expected = None if self._is_fixed(dialler) else dialler.peer_id
         factory = _LinkFactory(lambda _: self._new_link(True, dialler.address, expected))
         # What an endpoint connects is typed as any protocol; this factory makes links.
         return cast("Deferred[Link]", client_endpoint(self._reactor, dialler.address).connect(factory))
@@ -291,7 +316,12 @@ class Switchboard(Service):
     def _settle(self, older: Link, newer: Link) -> None:
         """Two links with one peer of our own kind stand: both sides keep the same one (section 3)."""
         if older.dialled == newer.dialled:
-            older.leave("a newer link took its place")
+            # They may have come up in another order over there: only the acceptor ends one, lest both
+            # sides end both. The dialler looks whether there still is somebody to do so.
+            if newer.dialled:
+                older.ping().addErrback(lambda _failure: older.abort())
+            else:
+                older.leave("a newer link took its place")
             return
         we_are_smaller = self.around.own < older.peer_id
         keep, drop = (older, newer) if older.dialled == we_are_smaller else (newer, older)

@@ -14,6 +14,7 @@ from msgspec import UNSET
 from p2pchat.allowance import Allowance
 from p2pchat.protocol.codec import check_size, encode, encode_plain
 from p2pchat.protocol.errors import MEANINGS, TRANSIENT, ErrorCode, ProtocolError
+from p2pchat.protocol.framing import MAX_LINE
 from p2pchat.protocol.messages import ORIGIN_TTL, Ack, Error, Message, Pub, Send
 from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
 from p2pchat.routing.delivery import ACK_WAITS_S, SEEK_S, Deliveries, Delivery, State
@@ -118,7 +119,7 @@ class Router:
     def send(self, dst: PeerId, payload: str) -> Delivery:
         """Send a text to one peer. What becomes of it is told by `House.settled`.
 
-        :raises ProtocolError: it is too long, or too much waits already.
+        :raises ProtocolError: it is too long, holds half a character, or too much waits already.
         """
         now_s = self._now()
         if self.pending.full:
@@ -126,8 +127,8 @@ class Router:
                 ErrorCode.BUSY, f"{len(self.pending)} messages wait for their outcome already"
             )
         delivery = Delivery(self._new_id(), dst, payload, now_s, now_s + SEEK_S)
-        # Longer than any JSON escape makes a character; only then is it worth measuring.
-        if len(payload) * 12 > PLAIN_LINE:
+        # Escapes make 12 bytes of a character at most, so that most texts need no measuring.
+        if len(payload) * 12 > MAX_LINE // 2 or not payload.isascii():
             check_size(self._message(delivery))
         self.pending.add(delivery)
         neighbour = self._neighbours.get(dst)

@@ -85,6 +85,11 @@ class RawPeer(Protocol):
         return self.transport
 
     @property
+    def ended(self) -> bool:
+        """The link has closed the connection, in whatever way."""
+        return self.half_closed or self.lost is not None
+
+    @property
     def types(self) -> list[str]:
         """The types of the lines that were heard."""
         return [fields["type"] for fields in self.heard]

@@ -39,6 +39,20 @@ class KeepAliveTests(SynchronousTestCase):
         self.tick_until(160, 160)
         self.assertEqual(self.pings, ["p1", "p2"])
 
+    def test_rhythm(self) -> None:
+        """Section 2: ticks that come a little late do not make the intervals longer."""
+        for tick in range(1, 200):
+            self.keepalive.tick(100.0 + tick + 0.001 * (tick % 7))
+            for msg_id in self.pings:
+                self.keepalive.pong(msg_id, 100.0 + tick)
+        self.assertEqual((len(self.pings), self.gave_up), (6, 0))
+
+    def test_time_stood_still(self) -> None:
+        """A machine that slept for an hour asks once, not 120 times, and gives the peer time to answer."""
+        self.tick_until(103)
+        self.tick_until(3710, 3700)
+        self.assertEqual((len(self.pings), self.gave_up), (1, 0))
+
     def test_gives_up_after_three(self) -> None:
         """Section 2: three PINGs unanswered in a row end the link, when the fourth would be due."""
         self.tick_until(219)

@@ -1,0 +1,288 @@
+"""Real nodes on a network in memory, for tests: who lives there, who heard what, who crashes."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from twisted.internet.interfaces import IConnector, IDelayedCall, IListeningPort, ITCPTransport
+from twisted.internet.protocol import ClientFactory, Protocol, ServerFactory
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from p2pchat import events
+from p2pchat.addresses import Address, Reactor
+from p2pchat.node import Node
+from p2pchat.protocol.names import PeerId
+from p2pchat.rendezvous.server import RendezvousServer
+from p2pchat.settings import SHARED_RENDEZVOUS, Settings
+from p2pchat.testing import MemoryHost, MemoryNetwork
+
+#: Where the rendezvous of the village stands.
+RENDEZVOUS = Address("10.0.0.99", 5000)
+
+#: The machine on which peers share a rendezvous of their own.
+MACHINE = "10.0.0.1"
+
+_E = TypeVar("_E", bound=events.Event)
+
+
+@implementer(Reactor)
+class Process:
+    """What one process started on a host, so that a test can end all of it at once.
+
+    :param host: shared by all processes of that host.
+    """
+
+    def __init__(self, host: MemoryHost) -> None:
+        self._host = host
+        self._calls: list[IDelayedCall] = []
+        self._ports: list[IListeningPort] = []
+        self._protocols: list[Any] = []
+
+    def seconds(self) -> float:
+        return self._host.seconds()
+
+    def getDelayedCalls(self) -> list[IDelayedCall]:
+        return self._host.getDelayedCalls()
+
+    def callLater(self, delay: float, callable: Callable[..., Any], *args: Any, **kw: Any) -> IDelayedCall:
+        if len(self._calls) > 1000:
+            self._calls = [call for call in self._calls if call.active()]
+        self._calls.append(self._host.callLater(delay, callable, *args, **kw))
+        return self._calls[-1]
+
+    def listenTCP(
+        self, port: int, factory: ServerFactory[Any], backlog: int = 50, interface: str = ""
+    ) -> IListeningPort:
+        self._ports.append(self._host.listenTCP(port, self._watched(factory), backlog, interface))
+        return self._ports[-1]
+
+    def connectTCP(
+        self,
+        host: str,
+        port: int,
+        factory: ClientFactory[Any],
+        timeout: float = 30,
+        bindAddress: tuple[str, int] | None = None,  # noqa: N803
+    ) -> IConnector:
+        return self._host.connectTCP(host, port, self._watched(factory), timeout, bindAddress)
+
+    def kill(self) -> None:
+        """End at once, as by ``kill -9``: the kernel closes what was open, and nothing runs any more."""
+        for call in self._calls:
+            if call.active():
+                call.cancel()
+        for port in self._ports:
+            port.stopListening()
+        for protocol in self._protocols:
+            transport: Any = protocol.transport
+            if transport is not None:
+                transport.abortConnection()
+                transport.vanish()
+
+    def freeze(self) -> None:
+        """Run nothing any more; what is open stays open. With `MemoryNetwork.crash` the host is gone."""
+        for call in self._calls:
+            if call.active():
+                call.cancel()
+
+    def _watched(self, factory: Any) -> Any:
+        build = factory.buildProtocol
+
+        def build_and_remember(address: object) -> Any:
+            protocol = build(address)
+            if protocol is not None:
+                self._protocols.append(protocol)
+            return protocol
+
+        factory.buildProtocol = build_and_remember
+        return factory
+
+
+class Villager:
+    """A node, and all that it told. `VillageTestCase` makes and ends it."""
+
+    def __init__(self, process: Process, node: Node, ip: str) -> None:
+        self.process = process
+        self.node = node
+        self.ip = ip
+        self.own = node.own
+        self.events: list[events.Event] = []
+        node.listen(self.events.append)
+
+    def told(self, kind: type[_E]) -> list[_E]:
+        """All events of one kind, oldest first."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def heard(self) -> list[str]:
+        """The texts that arrived."""
+        return [event.payload for event in self.told(events.MessageArrived)]
+
+    @property
+    def confirmed(self) -> list[PeerId]:
+        """Who confirmed a message."""
+        return [event.dst for event in self.told(events.MessageConfirmed)]
+
+    @property
+    def failures(self) -> list[tuple[str, str]]:
+        """The text and the code of each message that failed."""
+        return [(event.payload, event.code) for event in self.told(events.MessageFailed)]
+
+    @property
+    def linked(self) -> set[str]:
+        """The names of those with a link."""
+        return {peer_id.name for peer_id in self.node.neighbours}
+
+    @property
+    def listed(self) -> set[str]:
+        """The names of those in the roster."""
+        return {peer_id.name for peer_id in self.node.roster}
+
+    @property
+    def hosts(self) -> bool:
+        """Whether the rendezvous lives in this node."""
+        return self.node.rendezvous is not None
+
+
+class Stranger(Protocol):
+    """A raw connection to a peer: sends any bytes, keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.got = b""
+        self.is_closed = False
+
+    def dataReceived(self, data: bytes) -> None:
+        self.got += data
+
+    def connectionLost(self, reason: object = None) -> None:
+        self.is_closed = True
+
+    def say(self, data: bytes) -> None:
+        assert self.transport is not None
+        self.transport.write(data)
+
+
+class _StrangerFactory(ClientFactory[Stranger]):
+    noisy = False
+
+    def __init__(self, stranger: Stranger) -> None:
+        self._stranger = stranger
+
+    def buildProtocol(self, addr: object) -> Stranger:
+        return self._stranger
+
+
+class VillageTestCase(SynchronousTestCase):
+    """A network, a clock that the test moves, and peers that leave nothing behind when they are gone."""
+
+    def setUp(self) -> None:
+        self.network = MemoryNetwork()
+        self.random = random.Random(7)
+        self._ids = itertools.count(1)
+        self._hosts: dict[str, MemoryHost] = {}
+        self.villagers: list[Villager] = []
+        self.servers: list[RendezvousServer] = []
+        self.strangers: list[Stranger] = []
+        self.addCleanup(self.end)
+
+    def end(self) -> None:
+        """Stop everything. Then no timer and no connection may be left."""
+        for stranger in self.strangers:
+            if stranger.transport is not None:
+                ITCPTransport(stranger.transport).abortConnection()
+        for villager in self.villagers:
+            if villager.node.running:
+                villager.node.stopService()
+        for server in self.servers:
+            server.stopService()
+        self.network.advance(3)
+        self.assertEqual(self.network.clock.getDelayedCalls(), [])
+        self.assertEqual(list(self.network.transports), [])
+
+    def host(self, ip: str) -> MemoryHost:
+        """The one host at *ip*."""
+        return self._hosts.setdefault(ip, self.network.host(ip))
+
+    def pass_time(self, seconds: float = 1.0) -> None:
+        self.network.advance(seconds)
+
+    def rendezvous(self, address: Address = RENDEZVOUS) -> RendezvousServer:
+        """Start a rendezvous server that remembers nothing."""
+        server = RendezvousServer(self.host(address.host), address.port)  # type: ignore[arg-type]
+        server.startService()
+        self.servers.append(server)
+        return server
+
+    def end_rendezvous(self, server: RendezvousServer) -> None:
+        self.servers.remove(server)
+        self.successResultOf(server.stopService())
+
+    def make(self, name: str, ip: str, **settings: Any) -> Villager:
+        """Make a peer that is not yet started: ``name`` or ``name@namespace``, in UnB."""
+        given: dict[str, Any] = {"rendezvous": RENDEZVOUS, "shared": False, **settings}
+        process = Process(self.host(ip))
+        node = Node(
+            process,
+            PeerId(name if "@" in name else f"{name}@UnB"),
+            Settings(**given),
+            new_id=lambda: f"id-{next(self._ids)}",
+            random=self.random.random,
+            timestamp=lambda: "2026-01-02T03:04:05Z",
+        )
+        villager = Villager(process, node, ip)
+        self.villagers.append(villager)
+        return villager
+
+    def join(self, name: str, ip: str = "", **settings: Any) -> Villager:
+        """Start a peer on a host of its own, or at *ip*."""
+        villager = self.make(name, ip or f"10.0.1.{len(self.villagers) + 1}", **settings)
+        villager.node.startService()
+        return villager
+
+    def join_shared(self, *names: str) -> list[Villager]:
+        """Start peers of one machine, which bring their rendezvous along."""
+        return [
+            self.join(name, MACHINE, rendezvous=SHARED_RENDEZVOUS, shared=True) for name in names
+        ]
+
+    def leave(self, villager: Villager) -> None:
+        """Let a peer leave in good order."""
+        stopped = villager.node.stopService()
+        self.pass_time(2.5)
+        self.successResultOf(stopped)
+
+    def kill(self, villager: Villager) -> None:
+        """Let the process of a peer die; its machine lives on."""
+        villager.process.kill()
+        self._is_gone(villager)
+
+    def crash(self, villager: Villager) -> None:
+        """Let the machine of a peer die: nobody hears anything of it any more."""
+        self.network.crash(villager.ip)
+        villager.process.freeze()
+        self._is_gone(villager)
+
+    def _is_gone(self, villager: Villager) -> None:
+        self.villagers.remove(villager)
+
+    def stranger(self, villager: Villager, ip: str = "10.6.6.6") -> Stranger:
+        """Connect to a peer as whoever."""
+        stranger = Stranger()
+        self.strangers.append(stranger)
+        port = villager.node.switchboard.port
+        self.host(ip).connectTCP(villager.ip, port, _StrangerFactory(stranger))
+        self.pass_time(0.01)
+        return stranger
+
+    def assert_linked(self, *villagers: Villager) -> None:
+        """Assert that everybody has a link with everybody else."""
+        names = {villager.own.name for villager in villagers}
+        for villager in villagers:
+            self.assertEqual(villager.linked, names - {villager.own.name}, villager.own)
+
+    def alive(self) -> Iterable[Villager]:
+        return list(self.villagers)
