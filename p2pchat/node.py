@@ -77,6 +77,7 @@ class Node(MultiService):
         self.is_ready = False
         self._reactor = reactor
         self._listeners: list[Callable[[events.Event], None]] = []
+        self._is_stopping = False
         self._waiting_casts: list[tuple[ToNamespace | ToAll, str, Deferred[int]]] = []
         self._first_round_over = settings.rendezvous is None
         self._ticking = LoopingCall(self._tick)
@@ -159,6 +160,7 @@ class Node(MultiService):
     def stopService(self) -> Deferred[None]:
         """Say BYE to all and unregister; fires within about 2 s. Open messages end as not confirmed."""
         self._log.info("{own!a} stops", own=self.own)
+        self._is_stopping = True
         if self._ticking.running:
             self._ticking.stop()
         self.router.give_up("p2pchat was stopped before a confirmation came")
@@ -177,8 +179,10 @@ class Node(MultiService):
     def send(self, dst: PeerId, payload: str) -> Delivery:
         """Send a text to one peer; what becomes of it is told as an event.
 
-        :raises ProtocolError: it is for ourselves, it is too long, or too much waits already.
+        :raises ProtocolError: it is for ourselves, it is too long, too much waits already, or we stop.
         """
+        if self._is_stopping:
+            raise _stopping()
         if dst == self.own:
             raise ProtocolError(ErrorCode.BAD_FORMAT, f"{dst} is yourself")
         return self.router.send(dst, payload)
@@ -188,6 +192,8 @@ class Node(MultiService):
 
         In the first seconds it waits until those are linked who can be. Fails with `ProtocolError`.
         """
+        if self._is_stopping:
+            return fail(_stopping())
         done: Deferred[int] = Deferred()
         if self.is_ready:
             self._cast(to, payload, done)
@@ -201,6 +207,8 @@ class Node(MultiService):
 
     def connect(self, peer_id: PeerId) -> Deferred[Link]:
         """Dial a peer now. Fails with `NotLinked` where nobody knows its address, or `DialFailed`."""
+        if self._is_stopping:
+            return fail(NotLinked("p2pchat is stopping"))
         neighbour = self.neighbours.get(peer_id)
         if neighbour is not None:
             done: Deferred[Link] = Deferred()
@@ -411,3 +419,8 @@ class Node(MultiService):
             except Exception:
                 # A listener's fault must not become the fault of the peer whose message it was.
                 self._log.failure("a listener failed")
+
+
+def _stopping() -> ProtocolError:
+    """Refuse what nobody would look after any more, so that its outcome would never be told."""
+    return ProtocolError(ErrorCode.BUSY, "p2pchat is stopping")

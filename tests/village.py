@@ -212,7 +212,7 @@ class VillageTestCase(SynchronousTestCase):
 
     def rendezvous(self, address: Address = RENDEZVOUS) -> RendezvousServer:
         """Start a rendezvous server that remembers nothing."""
-        server = RendezvousServer(self.host(address.host), address.port)  # type: ignore[arg-type]
+        server = RendezvousServer(self.host(address.host), address.port)
         server.startService()
         self.servers.append(server)
         return server
@@ -245,9 +245,7 @@ class VillageTestCase(SynchronousTestCase):
 
     def join_shared(self, *names: str) -> list[Villager]:
         """Start peers of one machine, which bring their rendezvous along."""
-        return [
-            self.join(name, MACHINE, rendezvous=SHARED_RENDEZVOUS, shared=True) for name in names
-        ]
+        return [self.join(name, MACHINE, rendezvous=SHARED_RENDEZVOUS, shared=True) for name in names]
 
     def leave(self, villager: Villager) -> None:
         """Let a peer leave in good order."""

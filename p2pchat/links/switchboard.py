@@ -178,11 +178,11 @@ class Switchboard(Service):
     def hang_up(self, peer_id: PeerId, why: str) -> bool:
         """Say BYE to a peer and want no link with it until `want`; False where no link stands."""
         self._unwanted[peer_id] = why
+        neighbour = self.neighbours.get(peer_id)
         for dialler in self.diallers_of(peer_id):
             dialler.stop(why)
-            if dialler.link is not None:
-                dialler.link.leave(why)  # it may not be up yet
-        neighbour = self.neighbours.get(peer_id)
+            if dialler.link is not None and dialler.link.up_since_s is None:
+                dialler.link.leave(why)
         for link in list(neighbour.links) if neighbour else []:
             link.leave(why)
         return neighbour is not None
@@ -315,16 +315,15 @@ class Switchboard(Service):
 
     def _settle(self, older: Link, newer: Link) -> None:
         """Two links with one peer of our own kind stand: both sides keep the same one (section 3)."""
-        if older.dialled == newer.dialled:
+        if older.dialled and newer.dialled:
             # They may have come up in another order over there: only the acceptor ends one, lest both
             # sides end both. The dialler looks whether there still is somebody to do so.
-            if newer.dialled:
-                older.ping().addErrback(lambda _failure: older.abort())
-            else:
-                older.leave("a newer link took its place")
+            older.ping().addErrback(lambda _failure: older.abort())
             return
         we_are_smaller = self.around.own < older.peer_id
-        keep, drop = (older, newer) if older.dialled == we_are_smaller else (newer, older)
+        keep, drop = newer, older
+        if older.dialled != newer.dialled and older.dialled == we_are_smaller:
+            keep, drop = older, newer
         # Its PONG proves that the link to keep is alive, and up at the other end too; only then
         # may the other go, else what the peer sends in between would find no link at all.
         keep.ping().addCallbacks(

@@ -10,6 +10,10 @@ import attrs
 MAX_REQUESTS = 5
 WINDOW_S = 60.0
 
+#: Seconds from one request to the next, at the most, while `can_spare` is asked before those out of turn:
+#: with two requests at once, the other four intervals of their minute.
+LONGEST_GAP_S = WINDOW_S / (MAX_REQUESTS - 1)
+
 
 @attrs.define
 class Budget:
@@ -22,6 +26,17 @@ class Budget:
         if len(self._spent_at_s) < MAX_REQUESTS:
             return 0.0
         return max(0.0, self._spent_at_s[0] + WINDOW_S - now_s)
+
+    def even_wait_s(self, now_s: float) -> float:
+        """Seconds until the next request if from now on they come evenly, as close as is allowed."""
+        first = MAX_REQUESTS - len(self._spent_at_s) + 1
+        gaps_s = [(at_s + WINDOW_S - now_s) / n for n, at_s in enumerate(self._spent_at_s, first)]
+        return max([0.0, *gaps_s])
+
+    def can_spare(self, now_s: float) -> bool:
+        """Whether after one now the others can come evenly, no more than `LONGEST_GAP_S` apart."""
+        before_the_last = reversed(list(self._spent_at_s)[:-1])
+        return all(now_s - at_s >= n * LONGEST_GAP_S for n, at_s in enumerate(before_the_last, 1))
 
     def spend(self, now_s: float) -> None:
         """Count a request."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, cast
 
@@ -9,7 +10,7 @@ import attrs
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionRefusedError
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IProtocol, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -39,7 +40,11 @@ class NobodyThere(RendezvousError):
 
 
 class Banned(RendezvousError):
-    """The reply was empty, a reset, or speaks of blocking: wait a minute or more (9.19)."""
+    """The reply was empty or a reset, as from servers that ban: wait a minute or more (9.19)."""
+
+
+class Blocked(Banned):
+    """The reply speaks of blocking, so it is certain that we are banned."""
 
 
 @attrs.frozen
@@ -106,6 +111,15 @@ class RendezvousClient:
         """
         await self._ask("UNREGISTER", namespace=peer_id.namespace, name=peer_id.name, port=port)
 
+    async def knock(self) -> None:
+        """Find out whether anybody listens, without a request.
+
+        :raises NobodyThere: nobody does.
+        :raises RendezvousError: there is no telling.
+        """
+        visitor = await self._connect(Factory.forProtocol(Protocol))
+        visitor.transport.abortConnection()  # type: ignore[attr-defined]
+
     async def _ask(self, kind: str, **fields: str | int) -> dict[str, Any]:
         request = msgspec.json.encode({"type": kind, **fields}) + b"\n"
         line = await self._exchange(request)
@@ -115,18 +129,22 @@ class RendezvousClient:
         status = str(reply.get("status", "OK")).upper()
         if status != "OK" or (reply.get("error") and "status" not in reply):
             text = str(reply.get("error") or reply.get("message") or "no reason given")[:200]
-            raise (Banned if "block" in text.lower() else RendezvousError)(f"it refused {kind}: {text}")
+            # Half a surrogate could neither be shown nor logged.
+            text = text.encode("utf-8", "replace").decode()
+            raise (Blocked if b"block" in line.lower() else RendezvousError)(f"it refused {kind}: {text}")
         return reply
 
     async def _exchange(self, request: bytes) -> bytes:
-        factory = _ConversationFactory(request, self._reactor)
+        conversation = await self._connect(_ConversationFactory(request, self._reactor))
+        return await cast(_Conversation, conversation).reply
+
+    async def _connect(self, factory: Factory) -> IProtocol:
         try:
-            connected = await client_endpoint(self._reactor, self.address).connect(factory)
+            return await client_endpoint(self._reactor, self.address).connect(factory)
         except ConnectionRefusedError:
             raise NobodyThere("connection refused") from None
-        except (ConnectError, OSError) as problem:
+        except (ConnectError, OSError, ValueError) as problem:  # ValueError: not a name of a host
             raise RendezvousError(str(problem).rstrip(".") or type(problem).__name__) from None
-        return await cast(_Conversation, connected).reply
 
 
 def read_entry(fields: object) -> Entry | None:
@@ -146,7 +164,8 @@ def read_entry(fields: object) -> Entry | None:
         return None
     try:
         peer_id = PeerId.of(name, namespace)
-    except BadName:
+        peer_id.encode()  # half a surrogate cannot be sent to anybody
+    except (BadName, UnicodeEncodeError):
         return None
     age_s = 0.0 if ttl is None or expires_in is None else max(0.0, ttl - expires_in)
     return Entry(peer_id, Address(ip, port), age_s)
@@ -157,15 +176,25 @@ def _number(value: object) -> float | None:
 
 
 def _read(line: bytes) -> dict[str, Any]:
-    try:
-        reply = msgspec.json.decode(line)
-    except (ValueError, RecursionError):
-        reply = None
+    reply = _decode(line)
     if isinstance(reply, dict):
         return reply
     if b"block" in line.lower():
-        raise Banned("it says that we are blocked")
+        raise Blocked("it says that we are blocked")
     raise RendezvousError(f"its answer is not of this protocol: {line[:60]!r}")
+
+
+def _decode(line: bytes) -> object:
+    try:
+        return msgspec.json.decode(line)
+    except (ValueError, RecursionError):
+        pass
+    # Most servers are written with this one, and write what it writes: half a surrogate in the name of
+    # one peer must not cost us all the others.
+    try:
+        return json.loads(line.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
 
 
 class _Conversation(Protocol):

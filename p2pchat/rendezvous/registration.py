@@ -18,6 +18,7 @@ from p2pchat.protocol.names import PeerId
 from p2pchat.rendezvous.budget import Budget
 from p2pchat.rendezvous.client import (
     Banned,
+    Blocked,
     Entry,
     NobodyThere,
     Registered,
@@ -26,18 +27,23 @@ from p2pchat.rendezvous.client import (
 )
 from p2pchat.rendezvous.roster import Changes, Roster
 
-#: Seconds from one look at the roster to the next, with a tenth of jitter (section 6).
+#: Seconds from one look at the roster to the next at most, and how much of it is jitter (section 6).
 REFRESH_S = 30.0
+JITTER = 0.1
 
 #: The same where the rendezvous may live in one of the peers and go away with it: another one must
-#: take its place, and everybody be registered there, within 15 s.
-SHARED_REFRESH_S = 14.0
+#: take its place, and everybody be registered there, within 15 s. Any closer, or with more jitter, the
+#: budget would leave no look out of turn.
+SHARED_REFRESH_S = 14.5
+SHARED_JITTER = 0.005
 
 #: Seconds from a hint that the rendezvous may be gone to the look: whoever leaves needs up to 2 s.
 HINT_S = 2.5
 
-#: Seconds between two hints that are followed, so that churn does not cost us the budget.
-HINT_SPACING_S = 20.0
+#: Seconds that the others get to come back to a rendezvous that has lost us all, before they count as
+#: gone: the longest back-off and a refresh; where another peer takes over, what is promised of that.
+RETURN_S = 90.0
+SHARED_RETURN_S = 20.0
 
 #: Back-off of requests that fail, in seconds (section 6).
 FIRST_WAIT_S = 1.0
@@ -112,11 +118,15 @@ class Registration(Service):
         self._registered_at_s = 0.0
         #: Whether the user was last told that we are registered; None before either was said.
         self._is_announced: bool | None = None
+        #: A REGISTER went out; whether it arrived or not, it is to be taken back.
+        self._may_be_registered = False
         self._was_listed = False
-        self._name_taken_by: Address | None = None
-        self._hinted_at_s = float("-inf")
+        #: Until then an answer may lack some who are only not back yet.
+        self._others_back_at_s = 0.0
+        self._namesakes: set[Address] = set()
         self._timer: IDelayedCall | None = None
         self._round: Deferred[None] | None = None
+        self._knocking: Deferred[None] | None = None
 
     # The service.
 
@@ -131,31 +141,30 @@ class Registration(Service):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._round is not None:
-            self._round.cancel()
-        if self.registered is None:
+        for under_way in (self._round, self._knocking):
+            if under_way is not None:
+                under_way.cancel()
+        if not self._may_be_registered:
             return succeed(None)
         farewell = Deferred.fromCoroutine(self._client.unregister(self._own, self._port()))
         farewell.addTimeout(FAREWELL_S, self._reactor)
         return farewell.addErrback(self._farewell_failed)
 
     def hint_lost(self) -> None:
-        """The rendezvous may have gone with a peer that left: look soon."""
-        now_s = self._reactor.seconds()
-        if not self.shared or self._timer is None or now_s - self._hinted_at_s < HINT_SPACING_S:
-            return
-        self._hinted_at_s = now_s
-        if self._timer.getTime() > now_s + HINT_S:
-            self._timer.reset(HINT_S)
+        """The rendezvous may have gone with a peer that left: find out soon."""
+        if self.shared and self.running and self._knocking is None:
+            self._knocking = Deferred.fromCoroutine(self._knock())
+            self._knocking.addBoth(self._knocked)
 
     def look_now(self) -> None:
         """Somebody is sought who is not in the roster: look now, if that is not one request too many."""
-        if self._timer is not None and not self._budget.wait_s(self._reactor.seconds()):
+        if self._timer is not None and not self.trouble and self._has_request_to_spare():
             self._timer.reset(0)
 
     def forget_server(self) -> None:
         """The server is going away with us: there is nothing to take back."""
         self.registered = None
+        self._may_be_registered = False
 
     # One round after the other.
 
@@ -169,14 +178,15 @@ class Registration(Service):
         if self._must_register():
             await self._register()
         entries = await self._ask(self._client.discover)
-        listed = self._are_we_listed(entries)
-        forgotten = self._was_listed and not listed
-        self._was_listed = listed
-        self._observer.roster_changed(self.roster.update(entries, complete=not forgotten))
-        if forgotten:
+        forgotten = self._are_we_forgotten(entries)
+        is_complete = not forgotten and self._reactor.seconds() >= self._others_back_at_s
+        self._observer.roster_changed(self.roster.update(entries, is_complete))
+        if forgotten and self.running:
             # It is a new server, or was started again. Others will come back to it like us.
             self._log.info("{address} has forgotten us; registering again", address=self.address)
-            self._budget.renew()
+            self.registered = None
+            if self.shared:
+                self._budget.renew()
             await self._register()
             self._was_listed = True
 
@@ -188,8 +198,17 @@ class Registration(Service):
         return age_s >= self.registered.ttl_s / 2 or age_s + 1.5 * self._refresh_s >= self.registered.ttl_s
 
     async def _register(self) -> None:
-        self.registered = await self._ask(lambda: self._client.register(self._own, self._port(), self._ttl_s))
-        self._registered_at_s = self._reactor.seconds()
+        registered = await self._ask(self._send_register)
+        now_s = self._reactor.seconds()
+        was_lost = self.registered is None or now_s - self._registered_at_s >= self.registered.ttl_s
+        if was_lost and self.roster.addresses:
+            self._others_back_at_s = now_s + (SHARED_RETURN_S if self.shared else RETURN_S)
+        self.registered = registered
+        self._registered_at_s = now_s
+
+    async def _send_register(self) -> Registered:
+        self._may_be_registered = True
+        return await self._client.register(self._own, self._port(), self._ttl_s)
 
     async def _ask(self, request: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         """Make a request as soon as the budget allows it."""
@@ -199,13 +218,46 @@ class Registration(Service):
         self._budget.spend(self._reactor.seconds())
         return await request()
 
-    def _are_we_listed(self, entries: list[Entry]) -> bool:
-        ours = [entry.address for entry in entries if entry.peer_id == self._own]
-        for address in ours:
-            if not self._is_our_address(address) and address != self._name_taken_by:
-                self._name_taken_by = address
-                self._observer.name_taken(address)
-        return any(self._is_our_address(address) for address in ours)
+    async def _knock(self) -> None:
+        """See whether the rendezvous is there. That is no request, so no budget forbids it."""
+        await deferLater(self._reactor, HINT_S)
+        try:
+            await self._client.knock()
+        except NobodyThere:
+            self._budget.renew()
+        except RendezvousError:
+            return
+        else:
+            if self.trouble or not self._has_request_to_spare():
+                return
+        if self._timer is not None:
+            self._timer.reset(0)
+
+    def _knocked(self, outcome: Failure | None) -> None:
+        self._knocking = None
+        if outcome is not None and self.running:
+            self._log.failure("unexpected error in a knock at {address}", outcome, address=self.address)
+
+    def _has_request_to_spare(self) -> bool:
+        now_s = self._reactor.seconds()
+        # In a shared rendezvous the looks in turn must not have to wait for the budget.
+        return self._budget.can_spare(now_s) if self.shared else not self._budget.wait_s(now_s)
+
+    def _are_we_forgotten(self, entries: list[Entry]) -> bool:
+        """Whether we were in the roster and are no more; tell who else has our name."""
+        ours = {entry.address for entry in entries if entry.peer_id == self._own}
+        others = {address for address in ours if not self._is_our_address(address)}
+        for address in sorted(others - self._namesakes):
+            self._observer.name_taken(address)
+        self._namesakes = others
+        # A rendezvous keeps one record of a name and IP address: a namesake there has our place, and
+        # taking it back would only begin a quarrel.
+        observed_ip = self.registered.observed_ip if self.registered else ""
+        is_listed = ours != others
+        if not is_listed and any(address.host == observed_ip for address in others):
+            return False
+        was_listed, self._was_listed = self._was_listed, is_listed
+        return was_listed and not is_listed
 
     def _is_our_address(self, address: Address) -> bool:
         observed_ip = self.registered.observed_ip if self.registered else ""
@@ -215,15 +267,21 @@ class Registration(Service):
     def _refresh_s(self) -> float:
         return SHARED_REFRESH_S if self.shared else REFRESH_S
 
+    def _next_look_s(self) -> float:
+        jitter = (SHARED_JITTER if self.shared else JITTER) * self._random()
+        return max(self._refresh_s * (1 - jitter), self._budget.even_wait_s(self._reactor.seconds()))
+
     def _round_done(self, _: None) -> None:
         self._round = None
+        if not self.running:
+            return
         self._backoff.succeeded()
         self.trouble = ""
         if not self._is_announced and self.registered is not None:
             self._is_announced = True
             self._log.info("registered at {address}", address=self.address)
             self._observer.rendezvous_found(self.registered)
-        self._next_round_in(self._refresh_s * (0.9 + self._random() / 10))
+        self._next_round_in(self._next_look_s())
 
     def _round_failed(self, failure: Failure) -> None:
         self._round = None
@@ -236,14 +294,15 @@ class Registration(Service):
             problem = RendezvousError("something failed inside p2pchat; the log has more")
         if isinstance(problem, NobodyThere):
             self._budget.renew()  # whoever answers there next has counted nothing yet
-            self.registered = None
+            self.forget_server()
             if self.shared and self._observer.host_rendezvous():
                 self._next_round_in(0)
                 return
         self._tell_lost(str(problem))
-        wait_s = self._backoff.next_wait_s()
         # In a shared rendezvous a reset is rather the end of the peer that it lived in.
-        self._next_round_in(BAN_S if isinstance(problem, Banned) and not self.shared else wait_s)
+        is_ban = isinstance(problem, Blocked if self.shared else Banned)
+        wait_s = self._backoff.next_wait_s()
+        self._next_round_in(BAN_S if is_ban else wait_s)
 
     def _tell_lost(self, why: str) -> None:
         self.trouble = why

@@ -8,7 +8,7 @@ import attrs
 
 from p2pchat.addresses import Address
 from p2pchat.protocol.names import PeerId
-from p2pchat.rendezvous.client import Entry
+from p2pchat.rendezvous.client import MAX_PEERS, Entry
 
 
 @attrs.frozen
@@ -27,7 +27,7 @@ class Changes:
 class Roster:
     """The peers that the rendezvous lists, without ourselves. The registration owns it.
 
-    Bounded by `client.MAX_PEERS`, since it holds one answer.
+    Bounded by `client.MAX_PEERS`: it holds one answer, or several that together are no longer.
     """
 
     own: PeerId
@@ -45,7 +45,7 @@ class Roster:
                 youngest[entry.peer_id] = entry
         fresh = {peer_id: entry.address for peer_id, entry in youngest.items()}
         old = self.addresses
-        self.addresses = fresh if complete else old | fresh
+        self.addresses = fresh if complete or len(old | fresh) > MAX_PEERS else old | fresh
         return Changes(
             came=tuple(peer_id for peer_id in fresh if peer_id not in old),
             left=tuple(peer_id for peer_id in old if peer_id not in self.addresses),

@@ -100,4 +100,5 @@ class Deliveries:
     def sweep(self, now_s: float, overdue: Callable[[Delivery], None]) -> None:
         """Call *overdue* with each whose deadline has passed."""
         for delivery in [found for found in self._open.values() if found.deadline_s <= now_s]:
-            overdue(delivery)
+            if delivery.msg_id in self._open:  # an outcome that is told may bring about another
+                overdue(delivery)

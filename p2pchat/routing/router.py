@@ -157,7 +157,9 @@ class Router:
                 and neighbour.peer_id.namespace != to.namespace
             ):
                 continue
-            took += self._write(neighbour, plain if neighbour.plain else ours)
+            line = plain if neighbour.plain else ours
+            self._warn_if_long(neighbour, line)
+            took += neighbour.write(line)
         return took
 
     def give_up(self, why: str) -> None:
@@ -283,8 +285,12 @@ class Router:
         delivery.tries += 1
         message = self._message(delivery)
         line = encode_plain(message) if neighbour.plain else encode(message)
-        if not self._write(neighbour, line):
-            self._fail(delivery, ErrorCode.BUSY, f"too much waits for {neighbour.peer_id} already")
+        if delivery.tries == 1:
+            self._warn_if_long(neighbour, line)
+        if not neighbour.write(line):
+            # What was sent before may still have arrived.
+            code = ErrorCode.BUSY if delivery.tries == 1 else "not confirmed"
+            self._fail(delivery, code, f"too much waits for {neighbour.peer_id} already")
             return
         delivery.state = State.SENT
         delivery.deadline_s = self._now() + ACK_WAITS_S[delivery.tries - 1]
@@ -294,12 +300,11 @@ class Router:
         else:
             self.tally.resent += 1
 
-    def _write(self, neighbour: Neighbour, line: bytes) -> bool:
+    def _warn_if_long(self, neighbour: Neighbour, line: bytes) -> None:
         if neighbour.plain and len(line) > PLAIN_LINE:
             self._house.warn(
                 f"{neighbour.peer_id} may not take a line of {len(line)} bytes; up to {PLAIN_LINE} is safe"
             )
-        return neighbour.write(line)
 
     def _overdue(self, delivery: Delivery) -> None:
         if delivery.state is State.SEEKING:

@@ -21,7 +21,7 @@ class Seen:
     Two generations of sets: when the younger is full or old it becomes the older, and the older is
     forgotten as a whole. So a key is remembered for one to two generations, and nothing is ever
     searched or sorted. Only hashes are kept, 64 bits with a secret of the process: nobody can
-    prepare a collision, and by accidentone is out of reach.
+    prepare a collision, and by accident one is out of reach.
 
     :param began_at_s: the present time, in seconds of the clock that `rotate` is told.
     """

@@ -39,7 +39,8 @@ class HeapClock:
 
     def getDelayedCalls(self) -> list[IDelayedCall]:
         """Return what is still to be called."""
-        return [call for _, _, call in self._calls if call.active()]
+        # A call that was moved to an earlier time stands here twice.
+        return list(dict.fromkeys(call for _, _, call in self._calls if call.active()))
 
     def advance(self, seconds: float) -> None:
         """Let *seconds* pass, and everything happen that is due by then."""

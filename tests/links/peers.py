@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import IHalfCloseableProtocol
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import ClientFactory, Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -275,6 +275,41 @@ class SwitchboardTestCase(SynchronousTestCase):
             transport.abortConnection()  # those of raw peers that did not close
         self.clock.advance(self.network.latency_s)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def serve(
+        self, answers: dict[str, Callable[[Fields], list[Fields]]] | None = None, ip: str = BOB_IP
+    ) -> list[RawPeer]:
+        """Let raw peers listen at *ip*; return those that were connected to, which grow."""
+        raws: list[RawPeer] = []
+
+        class Factory(ServerFactory):
+            noisy = False
+
+            def buildProtocol(self, addr: object) -> RawPeer:
+                raws.append(RawPeer(answers))
+                return raws[-1]
+
+        self.network.host(ip).listenTCP(7070, Factory())
+        return raws
+
+    def dial(
+        self,
+        peer_id: str | None = BOB,
+        features: list[str] | None = None,
+        ip: str = BOB_IP,
+        to: str = ALICE_IP,
+    ) -> RawPeer:
+        """Let a raw peer dial *to*, and say HELLO where it has a name."""
+        raw = RawPeer({"PING": pong, "BYE": bye_ok})
+        factory = ClientFactory()
+        factory.noisy = False
+        self.patch(factory, "buildProtocol", lambda _: raw)
+        self.network.host(ip).connectTCP(to, 7070, factory)
+        self.clock.advance(0.005)
+        if peer_id is not None:
+            raw.say("HELLO", peer_id=peer_id, version="1.0", features=features or PLAIN_FEATURES)
+            self.clock.advance(0.005)
+        return raw
 
     def start(self, own: PeerId = ALICE, ip: str = ALICE_IP, port: int = 7070) -> tuple[Switchboard, Board]:
         """Start a switchboard that listens at *ip*."""

@@ -263,9 +263,7 @@ class AnyLifeTests(LifeTestCase):
         reads = not effects.deaf
         if event == "greet" and not up and reads:
             (self.life.hello_ok if self.dialled else self.life.hello)()
-        elif event == "refuse" and reads:
-            self.life.refuse(PROBLEM)
-        elif event == "break" and up:
+        elif (event == "refuse" and reads) or (event == "break" and up):
             self.life.refuse(PROBLEM)
         elif event == "hang_up":
             self.life.hang_up("eof")

@@ -100,6 +100,77 @@ class DirectTests(OutgoingTestCase):
         self.assertEqual(self.written, [b"P\n", b"Q\n", b"a\n", b"b\n"])
 
 
+class CorkTests(OutgoingTestCase):
+    """What answers one read goes out in one write."""
+
+    def test_one_write(self) -> None:
+        """What is written between cork and uncork is written at once, in order."""
+        self.outgoing.cork()
+        self.outgoing.write(b"a\n")
+        self.outgoing.write(b"P\n", urgent=True)
+        self.assertEqual(self.written, [])
+        self.outgoing.uncork()
+        self.outgoing.uncork()
+        self.outgoing.write(b"b\n")
+        self.assertEqual((self.written, self.outgoing.taken), ([b"a\nP\n", b"b\n"], 3))
+
+    def test_nothing_gathered(self) -> None:
+        """Nothing gathered is nothing written."""
+        self.outgoing.cork()
+        self.outgoing.uncork()
+        self.assertEqual(self.written, [])
+
+    def test_last_line(self) -> None:
+        """The last line goes behind what was gathered."""
+        self.outgoing.cork()
+        self.outgoing.write(b"a\n")
+        self.outgoing.write_last(b"BYE\n", within_s=1.0)
+        self.outgoing.write(b"b\n")
+        self.outgoing.uncork()
+        self.assertEqual(b"".join(self.written), b"a\nBYE\nb\n")
+
+    def test_empty(self) -> None:
+        """It is empty only once what was gathered is written."""
+        written: list[int] = []
+        self.outgoing.cork()
+        self.outgoing.write(b"a\n")
+        self.outgoing.when_empty(lambda: written.append(len(self.written)))
+        self.assertEqual(written, [1])
+
+    def test_not_to_plain_peers(self) -> None:
+        """9.5: what is spaced out is never gathered; what was gathered before goes out before."""
+        self.outgoing.cork()
+        self.outgoing.write(b"HELLO_OK\n")
+        self.outgoing.space_out(PLAIN_FIRST_S)
+        self.outgoing.write(b"a\n")
+        self.outgoing.uncork()
+        self.outgoing.cork()
+        self.outgoing.write(b"b\n")
+        self.outgoing.uncork()
+        self.clock.advance(1.0)
+        self.assertEqual(self.written, [b"HELLO_OK\n", b"a\n", b"b\n"])
+
+    def test_behind_what_waits(self) -> None:
+        """While the socket is full nothing is gathered, so that nothing overtakes what waits."""
+        self.outgoing.pauseProducing()
+        self.outgoing.write(b"a\n")
+        self.outgoing.cork()
+        self.outgoing.write(b"b\n")
+        self.outgoing.uncork()
+        self.outgoing.resumeProducing()
+        self.assertEqual(self.written, [b"a\n", b"b\n"])
+
+    def test_full_while_gathering(self) -> None:
+        """A socket that says stop in between does not change the order."""
+        self.outgoing.cork()
+        self.outgoing.write(b"a\n")
+        self.outgoing.pauseProducing()
+        self.outgoing.write(b"b\n")
+        self.outgoing.uncork()
+        self.outgoing.resumeProducing()
+        self.assertEqual(self.written, [b"a\n", b"b\n"])
+
+
 class BoundTests(OutgoingTestCase):
     def test_lines(self) -> None:
         """Section 5: beyond so many lines the newest is refused and counted; control lines last."""

@@ -210,8 +210,9 @@ class RefusalTests(SynchronousTestCase):
         """A type is repeated escaped and cut to 64 characters, so that it breaks no screen."""
         problem = self.assertRaises(UnknownType, decode, json.dumps({"type": "\x1b[2J\n"}).encode())
         self.assertEqual(problem.detail, r"unknown type '\x1b[2J\n'")
-        problem = self.assertRaises(UnknownType, decode, json.dumps({"type": "T" * 1000}).encode())
-        self.assertEqual(problem.detail, f"unknown type '{'T' * 64}...'")
+        for size, quoted in ((64, "T" * 64), (65, "T" * 64 + "..."), (1000, "T" * 64 + "...")):
+            problem = self.assertRaises(UnknownType, decode, json.dumps({"type": "T" * size}).encode())
+            self.assertEqual(problem.detail, f"unknown type '{quoted}'")
 
     def test_ref(self) -> None:
         """The refusal carries the msg_id where it can be one, else nothing."""

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.protocol.framing import MAX_DISCARD, MAX_LINE, LineBuffer, TooLong
+from p2pchat.protocol.framing import MAX_LINE, LineBuffer, TooLong
 
 #: Every framing test is repeated for these sizes of chunks, in bytes.
 CHUNK_SIZES = range(1, 10)
 
-TOO_LONG = TooLong()
+TOO_LONG = TooLong(endless=False)
 ENDLESS = TooLong(endless=True)
 
 #: Streams rich in line ends, around a limit of 8 and a discard of 20 bytes.
@@ -133,10 +133,10 @@ class BoundTests(SynchronousTestCase):
 
     def test_discard(self) -> None:
         """The end of a long line is searched for within 1 MiB, and no further."""
-        for size in (65536, 2 * MAX_DISCARD):
-            found = lines_of(LineBuffer(), cut(b"x" * MAX_DISCARD + b"\nnext\n", size))
+        for size in (65536, 2 * 1024 * 1024):
+            found = lines_of(LineBuffer(), cut(b"x" * 1048576 + b"\nnext\n", size))
             self.assertEqual(found, [TOO_LONG, b"next"], f"chunks of {size}")
-            given_up = lines_of(LineBuffer(), cut(b"x" * (MAX_DISCARD + 1), size))
+            given_up = lines_of(LineBuffer(), cut(b"x" * 1048577, size))
             self.assertEqual(given_up, [TOO_LONG, ENDLESS], f"chunks of {size}")
 
 

@@ -120,6 +120,11 @@ class WireTests(SynchronousTestCase):
         self.assertEqual(set(MESSAGES), set(Message.__args__))
         self.assertEqual({type(message) for message, _ in LEAST}, set(Message.__args__))
 
+    def test_frozen(self) -> None:
+        """A message cannot be changed, so one can be given to many links."""
+        for message, _ in LEAST:
+            self.assertRaises(AttributeError, setattr, message, "ttl", 0)
+
     def test_fields(self) -> None:
         """Each type writes exactly these fields, an optional one only where it is set."""
         for message, fields in LEAST:

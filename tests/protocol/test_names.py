@@ -115,8 +115,8 @@ class OwnNameTests(SynchronousTestCase):
     def test_no_room_in_a_hello(self) -> None:
         """A name of many characters that take twelve bytes each in ASCII is refused (9.2)."""
         self.assertEqual(check_own("name", "😀" * 32), "😀" * 32)
-        problem = self.assertRaises(BadName, check_own, "name", "😀" * 33)
-        self.assertIn("384 bytes", str(problem))
+        problem = self.assertRaises(BadName, check_own, "name", "😀" * 32 + "x")
+        self.assertIn("at most 384 bytes when escaped, this one has 385", str(problem))
 
     @given(st.text(min_size=1, max_size=64), st.text(min_size=1, max_size=64))
     def test_hello_stays_short(self, name: str, namespace: str) -> None:
@@ -150,6 +150,11 @@ class DestinationTests(SynchronousTestCase):
     def test_namespace(self) -> None:
         """``#namespace`` is everybody of a namespace."""
         self.assertEqual(parse_destination("#Giga", "UnB"), ToNamespace("Giga"))
+
+    def test_namespace_length(self) -> None:
+        """A namespace has 1 to 64 characters."""
+        for namespace in ("x", "é" * 64):
+            self.assertEqual(parse_destination(f"#{namespace}", "UnB"), ToNamespace(namespace))
 
     def test_everybody(self) -> None:
         """``*`` is everybody."""

@@ -88,6 +88,4 @@ class DeliveriesTests(SynchronousTestCase):
         for state in State:
             one.state = state
             over.append((state.name, one.is_over))
-        self.assertEqual(
-            over, [("SEEKING", False), ("SENT", False), ("CONFIRMED", True), ("FAILED", True)]
-        )
+        self.assertEqual(over, [("SEEKING", False), ("SENT", False), ("CONFIRMED", True), ("FAILED", True)])

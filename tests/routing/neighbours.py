@@ -1,0 +1,128 @@
+"""What the tests of the router talk with: neighbours that take notes, and a house that does."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.protocol.codec import decode
+from p2pchat.protocol.errors import ProtocolError
+from p2pchat.protocol.messages import Error, Message, Pub, Send
+from p2pchat.protocol.names import PeerId
+from p2pchat.routing import router as routing
+from p2pchat.routing.delivery import Delivery, State
+from p2pchat.routing.router import Router
+
+ALICE = PeerId("alice@UnB")
+BOB = PeerId("bob@UnB")
+CAROL = PeerId("carol@Giga")
+
+
+class Neighbour:
+    """A peer with a direct link, as the router sees it; `router.Neighbour`."""
+
+    def __init__(self, peer_id: PeerId, plain: bool = False, features: frozenset[str] | None = None) -> None:
+        self.peer_id = peer_id
+        self.plain = plain
+        self.features = frozenset({"ack"} if plain else {"ack", "relay"}) if features is None else features
+        self.full = False
+        #: All lines that were written, and those that were urgent.
+        self.lines: list[bytes] = []
+        self.urgent: list[bytes] = []
+
+    def write(self, line: bytes, urgent: bool = False) -> bool:
+        """Note a line, unless too much waits."""
+        if not self.full:
+            self.lines.append(line)
+            if urgent:
+                self.urgent.append(line)
+        return not self.full
+
+    @property
+    def heard(self) -> list[dict[str, Any]]:
+        """What was written, as JSON."""
+        return [json.loads(line) for line in self.lines]
+
+
+class House:
+    """Takes notes of what a router makes happen; `router.House`."""
+
+    def __init__(self) -> None:
+        self.shown: list[Send | Pub] = []
+        self.began: list[Delivery] = []
+        self.settlements: list[Delivery] = []
+        self.sought: list[PeerId] = []
+        self.warnings: list[str] = []
+        self.complaints: list[Error] = []
+
+    def show(self, neighbour: routing.Neighbour, message: Send | Pub) -> None:
+        """Note it."""
+        self.shown.append(message)
+
+    def sent(self, delivery: Delivery) -> None:
+        """Note it."""
+        self.began.append(delivery)
+
+    def settled(self, delivery: Delivery) -> None:
+        """Note it."""
+        self.settlements.append(delivery)
+
+    def seek(self, dst: PeerId) -> None:
+        """Note it."""
+        self.sought.append(dst)
+
+    def warn(self, text: str) -> None:
+        """Note it."""
+        self.warnings.append(text)
+
+    def complained(self, neighbour: routing.Neighbour, error: Error) -> None:
+        """Note it."""
+        self.complaints.append(error)
+
+
+class RouterTestCase(SynchronousTestCase):
+    """Alice's router."""
+
+    def setUp(self) -> None:
+        self.now_s = 1000.0
+        self.house = House()
+        numbers = itertools.count(1)
+        self.router = Router(ALICE, self.house, lambda: self.now_s, lambda: f"a{next(numbers)}")
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, a tenth of a second at a time."""
+        end_s = self.now_s + seconds
+        while self.now_s < end_s - 1e-6:
+            self.now_s = min(self.now_s + 0.1, end_s)
+            self.router.tick()
+
+    def link(self, peer_id: PeerId = BOB, plain: bool = False, **kw: Any) -> Neighbour:
+        """Let a link come up."""
+        neighbour = Neighbour(peer_id, plain, **kw)
+        self.router.neighbour_up(neighbour)
+        return neighbour
+
+    def receive(self, neighbour: Neighbour, kind: str, **fields: Any) -> None:
+        """Let a message arrive, as JSON fields; ``from_`` is written ``from``."""
+        named = {key.rstrip("_"): value for key, value in fields.items()}
+        message: Message = decode(json.dumps({"type": kind, **named}).encode())
+        self.router.received(neighbour, message)
+
+    def assert_settled(self, delivery: Delivery, state: State, code: str = "", *words: str) -> None:
+        """Assert that *delivery* is the only one settled, once, and that its reason has *words*."""
+        self.assertEqual(self.house.settlements, [delivery])
+        self.assertEqual((delivery.state, delivery.code), (state, code))
+        self.assertTrue(delivery.is_over)
+        self.assertEqual(len(self.router.pending), 0)
+        for word in words:
+            self.assertIn(word, delivery.why)
+
+    def refusal_of(self, neighbour: Neighbour, kind: str, **fields: Any) -> ProtocolError:
+        """Let a message arrive that must be refused, and return why."""
+        with self.assertRaises(ProtocolError) as caught:
+            self.receive(neighbour, kind, **fields)
+        problem: ProtocolError = caught.exception
+        return problem

@@ -1,0 +1,107 @@
+"""Options, environment, and life as a daemon."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from tests.system.machine import DEADLINE_S, SystemTests
+
+
+class OptionTests(SystemTests):
+    """What is refused at the start."""
+
+    def assert_refused(self, words: str, *arguments: str, environment: dict[str, str] | None = None) -> None:
+        """Assert that the program does not start and says *words*."""
+        process = self.machine.twistd("-n", "p2pchat", *arguments, environment=environment)
+        process.until(words)
+        self.assertEqual(process.ended(), 1)
+
+    def test_refusals(self) -> None:
+        """A wrong value is refused with what would be right, wherever it comes from."""
+        self.assert_refused("--name is required")
+        self.assert_refused("expected a whole number from 0 to 65535", "--name", "a", "--port", "70000")
+        self.assert_refused(
+            "P2PCHAT_PORT.*expected a whole number", "--name", "a", environment={"P2PCHAT_PORT": "x"}
+        )
+
+    def test_environment(self) -> None:
+        """Values come from the environment; the command line wins."""
+        alice = self.machine.twistd(
+            "-n",
+            "p2pchat",
+            "--name",
+            "alice",
+            environment={
+                "P2PCHAT_NAME": "ignored",
+                "P2PCHAT_NAMESPACE": "UnB",
+                "P2PCHAT_PORT": "7171",
+                "P2PCHAT_RENDEZVOUS": "none",
+            },
+        )
+        alice.until("You are alice@UnB")
+        alice.until("Port: 7171")
+        alice.until("Rendezvous: none")
+
+    def test_port_taken(self) -> None:
+        """A port that was asked for and is taken is refused, before anything starts."""
+        alice = self.machine.peer("alice", "--rendezvous", "none", "--port", "7300")
+        alice.until("Port: 7300")
+        self.assert_refused("port 7300 cannot be used", "--name", "bob", "--port", "7300")
+
+
+class DaemonTests(SystemTests):
+    """Without a terminal."""
+
+    def test_daemon(self) -> None:
+        """It runs without a console, is reachable, and `kill` ends it cleanly."""
+        pid_file, log = self.machine.folder / "P", self.machine.folder / "L"
+        start = self.machine.twistd("--pidfile", "P", "--logfile", "L", "p2pchat", "--name", "alice")
+        self.assertEqual(start.ended(), 0)
+        pid = int(pid_file.read_text())
+        ended = os.pidfd_open(pid)
+        self.addCleanup(os.close, ended)
+        bob = self.machine.peer("bob")
+        bob.say("/msg @alice are you there")
+        bob.until("confirmed in")
+        os.kill(pid, signal.SIGTERM)
+        bob.until("alice@lobby is no longer linked: the peer said BYE")
+        self.wait_for_exit(ended)
+        self.assertFalse(pid_file.exists())
+        text = log.read_text()
+        self.assertIn("'alice@lobby' stops", text)
+        self.assertNotIn("Traceback", text)
+
+    def wait_for_exit(self, ended: int) -> None:
+        """Wait for a process that is not our child."""
+        import select
+
+        readable, _, _ = select.select([ended], [], [], DEADLINE_S)
+        self.assertEqual(readable, [ended], "the daemon did not end")
+
+
+class HostileTests(SystemTests):
+    """Bytes that are not of the protocol."""
+
+    def test_garbage_on_both_ports(self) -> None:
+        """Each gets a clear error or a closed link, and a line in the log; nothing else changes."""
+        alice = self.machine.peer("alice")
+        alice.until("registered at")
+        bob = self.machine.peer("bob")
+        bob.until("alice@lobby is linked")
+        garbage = [
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"\x16\x03\x01\x02\x00\x01\x00",
+            b"\xff" * 100_000,
+            b"[" * 30_000,
+        ]
+        for data in [*garbage, b"\n" * 1000, b'{"type":"SEND"}\n', b"x" * 2_000_000]:
+            before = self.machine.log("alice").count("\n")
+            for port in (5000, 7070):
+                self.machine.ask(port, data + b"\n")
+            alice.say("/ping bob")
+            alice.until("PONG from bob@lobby")
+            self.assertLessEqual(self.machine.log("alice").count("\n") - before, 2)
+        self.assertNotIn("Traceback", self.machine.log("alice"))
+        bob.say("/msg @alice still there?")
+        bob.until("confirmed in")
