@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.protocol import ServerFactory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -71,7 +72,7 @@ class EndpointTests(SynchronousTestCase):
         """An IPv4 address is connected to at once, without a look-up, with our time-out."""
         endpoint = client_endpoint(self.reactor, Address("192.0.2.7", 7070))
         self.assertIsInstance(endpoint, TCP4ClientEndpoint)
-        connecting = endpoint.connect(None)
+        connecting = endpoint.connect(ServerFactory())
         host, port, _, timeout_s, _ = self.reactor.tcpClients[0]
         self.assertEqual((host, port, timeout_s), ("192.0.2.7", 7070, CONNECT_S))
         connecting.cancel()

@@ -30,6 +30,8 @@ CAROL = PeerId("carol@UnB")
 
 ALICE_IP, BOB_IP, CAROL_IP = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 
+BOBS, CAROLS = Address(BOB_IP, 7070), Address(CAROL_IP, 7070)
+
 #: What peers of our own kind list, and what a plain peer may list.
 OUR_FEATURES = ["ack", "relay", "metrics"]
 PLAIN_FEATURES = ["ack"]
@@ -327,3 +329,28 @@ class SwitchboardTestCase(SynchronousTestCase):
         self.switchboards.append(switchboard)
         switchboard.startService()
         return switchboard, board
+
+
+class AliceTestCase(SwitchboardTestCase):
+    """Alice's switchboard, and others as raw peers."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.alice, self.board = self.start()
+
+    def plain_bob(self) -> list[RawPeer]:
+        """Let bob listen as a plain peer."""
+        return self.serve({"HELLO": hello_ok(BOB, PLAIN_FEATURES), "PING": pong, "BYE": bye_ok})
+
+    def own_kind_bob(self) -> list[RawPeer]:
+        """Let bob listen as one of our own kind."""
+        return self.serve({"HELLO": hello_ok(BOB, OUR_FEATURES), "PING": pong, "BYE": bye_ok})
+
+    def dial_times_s(self, raws: list[RawPeer], seconds: float) -> list[float]:
+        """Let *seconds* pass; return when connections came, to a tenth."""
+        times_s: list[float] = []
+        for _ in range(round(seconds * 10)):
+            known = len(raws)
+            self.clock.advance(0.1)
+            times_s += [self.clock.seconds()] * (len(raws) - known)
+        return times_s

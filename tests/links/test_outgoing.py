@@ -303,6 +303,7 @@ class EndTests(OutgoingTestCase):
             outgoing.resumeProducing()
             self.assertFalse(outgoing.write(b"x\n"))
             self.assertFalse(outgoing.write(b"x\n", urgent=True))
+            outgoing.write_last(b"BYE\n", within_s=1.0)
             self.assertEqual((outgoing.waiting, self.clock.getDelayedCalls()), (0, []))
         self.assertEqual((self.written, self.empty), ([], 0))
 
