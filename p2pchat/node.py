@@ -11,13 +11,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import attrs
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, DeferredList, fail
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from p2pchat import events
 from p2pchat.addresses import Address, Reactor
@@ -218,9 +220,11 @@ class Node(MultiService):
         if not diallers:
             self.switchboard.want(peer_id)
             return fail(NotLinked(f"{peer_id} is not in the roster, so its address is not known"))
-        outcome = diallers[0].outcome()
+        outcomes = DeferredList(
+            [dialler.outcome() for dialler in diallers], fireOnOneCallback=True, consumeErrors=True
+        )
         self.switchboard.want(peer_id)
-        return outcome
+        return outcomes.addCallback(_first_success)
 
     def disconnect(self, peer_id: PeerId) -> bool:
         """Say BYE to a peer and leave it alone until `connect`; False where there was no link."""
@@ -287,6 +291,10 @@ class Node(MultiService):
         self.router.neighbour_down(neighbour, why)
         if self.registration is not None:
             self.registration.hint_lost()
+
+    def link_lost(self, neighbour: Neighbour, why: str) -> None:
+        """Let the router decide what becomes of what went over a link that ended."""
+        self.router.link_lost(neighbour, why)
 
     def message_received(self, neighbour: Neighbour, message: Message) -> None:
         """Let the router decide."""
@@ -419,6 +427,11 @@ class Node(MultiService):
             except Exception:
                 # A listener's fault must not become the fault of the peer whose message it was.
                 self._log.failure("a listener failed")
+
+
+def _first_success(outcomes: Any) -> Link | Failure:
+    """Return the link that came of one of several diallers, or why the last of them failed."""
+    return cast("Link | Failure", outcomes[0] if isinstance(outcomes, tuple) else outcomes[-1][1])
 
 
 def _stopping() -> ProtocolError:

@@ -48,6 +48,10 @@ class Station:
         self.events.append(f"-{neighbour.peer_id}")
         self.router.neighbour_down(neighbour, why)
 
+    def link_lost(self, neighbour: Neighbour, why: str) -> None:
+        """Let the router decide."""
+        self.router.link_lost(neighbour, why)
+
     def message_received(self, neighbour: Neighbour, message: Message) -> None:
         """Let the router decide."""
         self.router.received(neighbour, message)

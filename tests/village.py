@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from twisted.internet.interfaces import IConnector, IDelayedCall, IListeningPort, ITCPTransport
@@ -282,5 +282,32 @@ class VillageTestCase(SynchronousTestCase):
         for villager in villagers:
             self.assertEqual(villager.linked, names - {villager.own.name}, villager.own)
 
-    def alive(self) -> Iterable[Villager]:
-        return list(self.villagers)
+
+class NodeTestCase(VillageTestCase):
+    """Peers that talk."""
+
+    def meet(self, *names: str, **settings: Any) -> list[Villager]:
+        """Start a rendezvous and peers that all get linked."""
+        if not self.servers:
+            self.rendezvous()
+        villagers = [self.join(name, **settings) for name in names]
+        self.pass_time(5)
+        self.assert_linked(*villagers)
+        return villagers
+
+    def say(self, speaker: Villager, listener: Villager, text: str) -> None:
+        speaker.node.send(listener.own, text)
+
+    def assert_chatting(self, *villagers: Villager) -> None:
+        """Assert that everybody reaches everybody, with confirmation, within a second."""
+        for villager in villagers:
+            villager.events.clear()
+        for speaker in villagers:
+            for listener in villagers:
+                if speaker is not listener:
+                    self.say(speaker, listener, f"{speaker.own} to {listener.own}")
+        self.pass_time(1)
+        for listener in villagers:
+            texts = [f"{other.own} to {listener.own}" for other in villagers if other is not listener]
+            self.assertEqual(sorted(listener.heard), sorted(texts))
+            self.assertEqual(len(listener.confirmed), len(villagers) - 1)

@@ -54,6 +54,10 @@ class Dialler:
     link: Link | None = None
     #: Our link stands, but with somebody else: who that is, in words.
     _found: str | None = None
+    #: It is ourselves: never of any use again (section 3).
+    _is_ourselves: bool = False
+    #: The user wants the peer back while the link that was hung up is still ending.
+    _dial_again: bool = False
     _attempt: Deferred[Link] | None = None
     _wakeup: IDelayedCall | None = None
     _waiters: list[Deferred[Link]] = attrs.Factory(list)
@@ -97,8 +101,13 @@ class Dialler:
         if lasted_s >= SUCCESS_S:
             self._backoff.succeeded()
         if link.is_ourselves:
+            self._is_ourselves = True
             self.held = link.why_down
-        self._fail(link.why_down)
+        if self._dial_again:
+            self._dial_again = False
+            self.dial()
+        else:
+            self._fail(link.why_down)
 
     def retry_later(self, polite: bool = False) -> None:
         """Dial again after a growing wait.
@@ -109,12 +118,17 @@ class Dialler:
             return
         wait_s = self._backoff.next_wait_s()
         if polite:
-            wait_s = max(wait_s, POLITE_WAIT_S)
+            # With jitter too, else all neighbours of a peer that left come at the same moment.
+            wait_s = max(wait_s, POLITE_WAIT_S * (0.5 + self._backoff.random() / 2))
         self._wakeup = self._clock.callLater(wait_s, self._woken)
 
     def resume(self) -> None:
-        """Forget that the user hung up, and dial now."""
+        """Forget that the user hung up, and dial now, or as soon as the link that ends has ended."""
+        if self._is_ourselves:
+            self._fail(self.held)
+            return
         self.held = ""
+        self._dial_again = self.link is not None and self.link.why_down != ""
         self.dial()
 
     def stop(self, why: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
-from p2pchat.protocol.messages import VERSION, Hello, HelloOk
+from p2pchat.protocol.messages import VERSION, Bye, Error, Hello, HelloOk, HelloReject
 from p2pchat.protocol.names import BadName, PeerId
 
 #: The feature that tells our own kind from a plain peer (section 9).
@@ -74,3 +74,12 @@ def _check_version(message: Hello | HelloOk) -> None:
 
 def _bad(message: Hello | HelloOk, detail: str) -> ProtocolError:
     return ProtocolError(ErrorCode.BAD_FORMAT, detail, kind=str(message.__struct_config__.tag))
+
+
+def describe_refusal(message: Error | HelloReject | Bye) -> str:
+    """Say in words why a peer that we dialled does not want us (9.15)."""
+    if isinstance(message, Error):
+        return f"the peer refused: {message.reason or 'no reason given'} {message.detail}".rstrip()
+    if isinstance(message, HelloReject):
+        return f"the peer refused: {message.reason or 'no reason given'}"
+    return "the peer said BYE instead of HELLO_OK"

@@ -21,11 +21,10 @@ from zope.interface import implementer
 from p2pchat.addresses import Address
 from p2pchat.allowance import Allowance
 from p2pchat.links import life
-from p2pchat.links.greeting import Greeting, check_hello, check_hello_ok
-from p2pchat.links.keepalive import KeepAlive
+from p2pchat.links.greeting import Greeting, check_hello, check_hello_ok, describe_refusal
 from p2pchat.links.outgoing import PLAIN_FIRST_S, PLAIN_SPACING_S, Outgoing
-from p2pchat.links.questions import Questions
 from p2pchat.links.surroundings import Surroundings
+from p2pchat.links.vitals import Vitals
 from p2pchat.protocol.codec import decode, encode, encode_plain
 from p2pchat.protocol.errors import ErrorCode, ProtocolError, UnknownType
 from p2pchat.protocol.framing import MAX_LINE, LineBuffer, TooLong
@@ -95,7 +94,7 @@ class Link(TwistedProtocol):
         self._deaf = False
         self._is_up = False
         self._deadline: IDelayedCall | None = None
-        self._questions = Questions(around.clock)
+        self._vitals = Vitals(self, around)
         self._complaints = Allowance(COMPLAINTS_PER_S)
         self._unknown_types = Allowance(1)
         self._life = life.new_life(self, life.calling if dialled else life.answering)
@@ -105,6 +104,10 @@ class Link(TwistedProtocol):
     def write(self, line: bytes, urgent: bool = False) -> bool:
         """Send one encoded line; False where too much waits already, or the link has ended."""
         return not self._deaf and self.outgoing.write(line, urgent)
+
+    def send(self, message: Message) -> None:
+        """Send a message about the link itself, ahead of what waits."""
+        self.outgoing.write(self._encoded(message), urgent=True)
 
     def leave(self, reason: str) -> None:
         """Say BYE and close within 2 s; close at once where the handshake is not done."""
@@ -117,28 +120,26 @@ class Link(TwistedProtocol):
     def tick(self) -> None:
         """Let the keep-alive do what is due."""
         if self._is_up:
-            self._keepalive.tick(self._clock.seconds())
+            self._vitals.tick()
 
     def ping(self) -> Deferred[float]:
         """Ask now; fires with the round trip in seconds.
 
         Fails with `TimeoutError` after 5 s, or with `LinkClosed`.
         """
-        return self._questions.ask((Pong, self._keepalive.ask(self._clock.seconds())))
+        return self._vitals.ask_ping()
 
     def ask_metrics(self) -> Deferred[Metrics]:
         """Ask how the peer sees this link; it must list the feature ``metrics``.
 
         Fails with `TimeoutError` after 5 s, or with `LinkClosed`.
         """
-        msg_id = self._around.new_id()
-        self._send(MetricsReq(msg_id, src=self._around.own, dst=self.peer_id))
-        return self._questions.ask((Metrics, msg_id))
+        return self._vitals.ask_metrics()
 
     @property
     def rtt_s(self) -> float | None:
         """The last measured round trip in seconds."""
-        return self._keepalive.rtt_s
+        return self._vitals.rtt_s
 
     @property
     def _socket(self) -> _Socket:
@@ -152,10 +153,9 @@ class Link(TwistedProtocol):
         self._socket.setTcpNoDelay(True)
         self.outgoing = Outgoing(self._socket, self._clock)
         self._socket.registerProducer(self.outgoing, True)
-        self._keepalive = KeepAlive(self._send_ping, self._not_answering, self._clock.seconds())
         self.set_deadline(life.HANDSHAKE_S)
         if self.dialled:
-            self._send(Hello(self._around.own, features=FEATURES))
+            self.send(Hello(self._around.own, features=FEATURES))
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes, and answer all that they say with one write."""
@@ -203,13 +203,13 @@ class Link(TwistedProtocol):
     def _take_greeting(self, message: Message) -> None:
         """Take the first line, which can only be the other half of the handshake."""
         if self.dialled and isinstance(message, Error | HelloReject | Bye):
-            self._life.hang_up(_refusal(message))
+            self._life.hang_up(describe_refusal(message))
         elif self.dialled and isinstance(message, HelloOk):
             self._greeted(check_hello_ok(message, self._around.own, self.expected))
-            self._accept_answer()
+            self._accept()
         elif not self.dialled and isinstance(message, Hello):
             self._greeted(check_hello(message, self._around.own))
-            self._admit()
+            self._accept()
         elif isinstance(message, Error):
             self._life.hang_up("the peer sent an ERROR before its HELLO")
         else:
@@ -224,20 +224,18 @@ class Link(TwistedProtocol):
         if greeting.remark:
             self._log.info("{address}: {remark}", address=self.address, remark=greeting.remark)
 
-    def _accept_answer(self) -> None:
-        if self.is_ourselves:
-            self._life.hang_up("it has our own name: it is ourselves, or two peers use one name")
-        else:
-            self._life.hello_ok()
-
-    def _admit(self) -> None:
+    def _accept(self) -> None:
+        """Come up, unless the peer is one that we do not want."""
         refusal = self._owner.admit(self, self.peer_id)
         if self.is_ourselves:
-            # The answer tells the dialler whom it reached, so that it stops dialling.
-            self.send_hello_ok()
+            if not self.dialled:
+                # The answer tells the dialler whom it reached, so that it stops dialling.
+                self.send_hello_ok()
             self._life.hang_up("it has our own name: it is ourselves, or two peers use one name")
         elif refusal is not None:
             self._life.refuse(refusal)
+        elif self.dialled:
+            self._life.hello_ok()
         else:
             self._life.hello()
 
@@ -266,7 +264,7 @@ class Link(TwistedProtocol):
             return  # an ERROR is never answered with an ERROR, a broken one neither
         allowance = self._unknown_types if isinstance(problem, UnknownType) else self._complaints
         if allowance.take(self._clock.seconds()):
-            self._send(Error.about(problem, dst=self.peer_id))
+            self.send(Error.about(problem, dst=self.peer_id))
 
     def _refuse_early(self, problem: ProtocolError) -> None:
         """Refuse what came instead of the handshake: it is `unauthorized`, unless it was meant as one."""
@@ -286,14 +284,6 @@ class Link(TwistedProtocol):
 
     # Messages about the link itself.
 
-    def _ping(self, message: Ping) -> None:
-        self._send(Pong(message.msg_id, timestamp=self._around.timestamp()))
-
-    def _pong(self, message: Pong) -> None:
-        rtt_s = self._keepalive.pong(message.msg_id, self._clock.seconds())
-        if rtt_s is not None:
-            self._questions.answer((Pong, message.msg_id), rtt_s)
-
     def _bye(self, message: Bye) -> None:
         self.said_bye = True
         self._life.bye(message)
@@ -301,34 +291,8 @@ class Link(TwistedProtocol):
     def _bye_ok(self, _message: ByeOk) -> None:
         self._life.bye_ok()
 
-    def _metrics_req(self, message: MetricsReq) -> None:
-        answer = Metrics(
-            message.msg_id,
-            src=self._around.own,
-            dst=self.peer_id,
-            rtt_ms=None if self.rtt_s is None else round(self.rtt_s * 1000, 3),
-            sent_count=self.outgoing.taken,
-            recv_count=self.received,
-            last_seen=self._around.timestamp(),
-        )
-        self._send(answer)
-
-    def _metrics(self, message: Metrics) -> None:
-        self._questions.answer((Metrics, message.msg_id), message)
-
     def _ignore(self, _message: Message) -> None:
         """A greeting on a link that is up: some clients greet twice."""
-
-    def _send_ping(self) -> str:
-        msg_id = self._around.new_id()
-        self._send(Ping(msg_id, timestamp=self._around.timestamp()))
-        return msg_id
-
-    def _not_answering(self) -> None:
-        self._life.leave("three PINGs in a row were not answered")
-
-    def _send(self, message: Message) -> None:
-        self.outgoing.write(self._encoded(message), urgent=True)
 
     def _encoded(self, message: Message) -> bytes:
         return encode_plain(message) if self.plain else encode(message)
@@ -345,11 +309,11 @@ class Link(TwistedProtocol):
 
     def send_hello_ok(self) -> None:
         """Answer the HELLO."""
-        self._send(HelloOk(self._around.own, features=FEATURES))
+        self.send(HelloOk(self._around.own, features=FEATURES))
 
     def send_error(self, problem: ProtocolError) -> None:
         """Tell the peer what was wrong."""
-        self._send(Error.about(problem, dst=self.peer_id))
+        self.send(Error.about(problem, dst=self.peer_id))
 
     def send_bye(self, reason: str) -> None:
         """Say BYE, behind everything that waits."""
@@ -358,7 +322,7 @@ class Link(TwistedProtocol):
 
     def send_bye_ok(self, message: Bye) -> None:
         """Answer a BYE with its own msg_id."""
-        self._send(ByeOk(message.msg_id, src=self._around.own, dst=self.peer_id))
+        self.send(ByeOk(message.msg_id, src=self._around.own, dst=self.peer_id))
 
     def set_deadline(self, seconds: float) -> None:
         """Bound the time in the next state."""
@@ -399,7 +363,7 @@ class Link(TwistedProtocol):
         """Free what is held."""
         self.clear_deadline()
         self.outgoing.close()
-        self._questions.fail(why)
+        self._vitals.end(why)
         self._owner.link_gone(self, self.why_down)
 
     def _lose(self) -> None:
@@ -417,21 +381,13 @@ class Link(TwistedProtocol):
 
 
 _CONTROL: dict[type[Any], Callable[[Link, Any], None]] = {
-    Ping: Link._ping,
-    Pong: Link._pong,
+    Ping: lambda link, message: link._vitals.on_ping(message),
+    Pong: lambda link, message: link._vitals.on_pong(message),
     Bye: Link._bye,
     ByeOk: Link._bye_ok,
-    MetricsReq: Link._metrics_req,
-    Metrics: Link._metrics,
+    MetricsReq: lambda link, message: link._vitals.on_metrics_req(message),
+    Metrics: lambda link, message: link._vitals.on_metrics(message),
     Hello: Link._ignore,
     HelloOk: Link._ignore,
     HelloReject: Link._ignore,
 }
-
-
-def _refusal(message: Error | HelloReject | Bye) -> str:
-    if isinstance(message, Error):
-        return f"the peer refused: {message.reason or 'no reason given'} {message.detail}".rstrip()
-    if isinstance(message, HelloReject):
-        return f"the peer refused: {message.reason or 'no reason given'}"
-    return "the peer said BYE instead of HELLO_OK"

@@ -20,7 +20,7 @@ class LinkOwner(Protocol):
     """What a link tells, and asks, whoever created it."""
 
     def admit(self, link: Link, peer_id: PeerId) -> ProtocolError | None:
-        """Say why the peer that sent a HELLO is not let in, or None."""
+        """Say why no link with the peer that greeted is wanted, or None."""
 
     def link_up(self, link: Link) -> None:
         """The handshake is done."""

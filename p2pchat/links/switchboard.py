@@ -49,6 +49,9 @@ class Board(Protocol):
     def neighbour_down(self, neighbour: Neighbour, why: str) -> None:
         """The last link with a peer has ended."""
 
+    def link_lost(self, neighbour: Neighbour, why: str) -> None:
+        """The link that was sent on has ended, but the peer has others."""
+
     def message_received(self, neighbour: Neighbour, message: Message) -> None:
         """A neighbour sent something that is not about the link itself."""
 
@@ -196,7 +199,7 @@ class Switchboard(Service):
     # What links tell: `LinkOwner`.
 
     def admit(self, link: Link, peer_id: PeerId) -> ProtocolError | None:
-        """Say why the peer that sent a HELLO is not let in, or None."""
+        """Say why no link with the peer that greeted is wanted, or None."""
         if peer_id in self._unwanted:
             return ProtocolError(ErrorCode.UNAUTHORIZED, self._unwanted[peer_id])
         if sum(len(neighbour.links) for neighbour in self.neighbours.values()) >= MAX_LINKS:
@@ -228,6 +231,8 @@ class Switchboard(Service):
         """Use a link no more."""
         neighbour = self.neighbours[link.peer_id]
         if neighbour.links != [link]:
+            if neighbour.link is link:
+                self._board.link_lost(neighbour, why)
             neighbour.links.remove(link)
             return
         del self.neighbours[link.peer_id]

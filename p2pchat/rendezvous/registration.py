@@ -184,9 +184,9 @@ class Registration(Service):
         if forgotten and self.running:
             # It is a new server, or was started again. Others will come back to it like us.
             self._log.info("{address} has forgotten us; registering again", address=self.address)
-            self.registered = None
-            if self.shared:
+            if self.shared and not self._has_run_out():
                 self._budget.renew()
+            self.registered = None
             await self._register()
             self._was_listed = True
 
@@ -200,11 +200,15 @@ class Registration(Service):
     async def _register(self) -> None:
         registered = await self._ask(self._send_register)
         now_s = self._reactor.seconds()
-        was_lost = self.registered is None or now_s - self._registered_at_s >= self.registered.ttl_s
-        if was_lost and self.roster.addresses:
+        if self._has_run_out() and self.roster.addresses:
             self._others_back_at_s = now_s + (SHARED_RETURN_S if self.shared else RETURN_S)
         self.registered = registered
         self._registered_at_s = now_s
+
+    def _has_run_out(self) -> bool:
+        """Whether there is no registration any more that a server could know."""
+        age_s = self._reactor.seconds() - self._registered_at_s
+        return self.registered is None or age_s >= self.registered.ttl_s
 
     async def _send_register(self) -> Registered:
         self._may_be_registered = True

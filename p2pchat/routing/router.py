@@ -178,14 +178,14 @@ class Router:
     def neighbour_down(self, neighbour: Neighbour, why: str) -> None:
         """The last link with a peer has ended: what it did not confirm goes again over the next."""
         del self._neighbours[neighbour.peer_id]
-        now_s = self._now()
         for delivery in self.pending.to(neighbour.peer_id, State.SENT):
-            sent_at_s = delivery.deadline_s - ACK_WAITS_S[delivery.tries - 1]
-            if neighbour.plain and now_s - sent_at_s <= SUSPECT_S:
-                text = f"the link ended right after it was sent, so it is not sent again ({why})"
-                self._fail(delivery, "not confirmed", text)
-            else:
+            if not self._fail_suspect(neighbour, delivery, why):
                 self._seek_again(delivery, f"the link ended: {why}")
+
+    def link_lost(self, neighbour: Neighbour, why: str) -> None:
+        """The link that was sent on has ended, but the neighbour has others."""
+        for delivery in self.pending.to(neighbour.peer_id, State.SENT):
+            self._fail_suspect(neighbour, delivery, why)
 
     def received(self, neighbour: Neighbour, message: Message) -> None:
         """Take a message that is not about the link itself.
@@ -321,6 +321,15 @@ class Router:
         if neighbour is not None and "ack" not in neighbour.features:
             text += "; this peer does not offer confirmations, so it may have arrived"
         return f"{text}; {delivery.trouble}" if delivery.trouble else text
+
+    def _fail_suspect(self, neighbour: Neighbour, delivery: Delivery, why: str) -> bool:
+        """Give up a message that may be why a plain peer ended the link; whether it was one (9.15)."""
+        sent_at_s = delivery.deadline_s - ACK_WAITS_S[delivery.tries - 1]
+        is_suspect = neighbour.plain and self._now() - sent_at_s <= SUSPECT_S
+        if is_suspect:
+            text = f"the link ended right after it was sent, so it is not sent again ({why})"
+            self._fail(delivery, "not confirmed", text)
+        return is_suspect
 
     def _fail_unrouted(self, delivery: Delivery) -> None:
         if delivery.tries:

@@ -237,6 +237,8 @@ class Board:
         self.events: list[str] = []
         self.messages: list[tuple[PeerId, Message]] = []
         self.traced: list[tuple[PeerId, bytes]] = []
+        #: Whose newest link ended while others stand.
+        self.lost: list[PeerId] = []
         self.on_message: Callable[[Neighbour, Message], None] = lambda _neighbour, _message: None
 
     def neighbour_up(self, neighbour: Neighbour) -> None:
@@ -246,6 +248,10 @@ class Board:
     def neighbour_down(self, neighbour: Neighbour, why: str) -> None:
         """Note it."""
         self.events.append(f"-{neighbour.peer_id}")
+
+    def link_lost(self, neighbour: Neighbour, why: str) -> None:
+        """Note it."""
+        self.lost.append(neighbour.peer_id)
 
     def message_received(self, neighbour: Neighbour, message: Message) -> None:
         """Note it."""

@@ -142,6 +142,17 @@ class DiallingTests(AliceTestCase):
         self.assertEqual((self.alice.turned_away, self.board.events), (2, []))
         self.assertEqual(self.alice.link_count, 0)
 
+    def test_ourselves_asked_for(self) -> None:
+        """Section 3: not even when the user asks for it; the user is told why."""
+        self.alice.set_roster({BOB: Address("127.0.0.1", 7070)})
+        self.clock.advance(10.0)
+        (dialler,) = self.alice.diallers_of(BOB)
+        waiting = dialler.outcome()
+        self.alice.want(BOB)
+        self.assertIn("our own name", self.failureResultOf(waiting, DialFailed).getErrorMessage())
+        self.clock.advance(3600.0)
+        self.assertEqual(self.alice.turned_away, 2)
+
     def test_fixed(self) -> None:
         """An address without a name is dialled whoever is there, once however often it is given."""
         bobs = self.plain_bob()
@@ -174,7 +185,7 @@ class DiallingTests(AliceTestCase):
         self.assertEqual(len(bobs), 1)
 
     def test_polite(self) -> None:
-        """A peer of our own kind that said BYE is left alone for half a minute."""
+        """A peer of our own kind that said BYE is left alone for half a minute at the most."""
         bobs = self.own_kind_bob()
         self.alice.set_roster({BOB: BOBS})
         self.clock.advance(0.1)
@@ -298,6 +309,27 @@ class HangUpTests(AliceTestCase):
         self.clock.advance(0.1)
         self.assertIsInstance(self.successResultOf(waiting), Link)
         self.assertEqual((len(bobs), list(self.alice.neighbours)), (2, [BOB]))
+
+    def test_want_at_once(self) -> None:
+        """Whom the user wants again while the old link is still ending is dialled when it has ended."""
+        bobs = self.own_kind_bob()
+        self.alice.set_roster({BOB: BOBS})
+        self.clock.advance(0.1)
+        self.alice.hang_up(BOB, "enough")
+        (dialler,) = self.alice.diallers_of(BOB)
+        waiting = dialler.outcome()
+        self.alice.want(BOB)
+        self.clock.advance(3.0)
+        self.assertIsInstance(self.successResultOf(waiting), Link)
+        self.assertEqual((len(bobs), list(self.alice.neighbours)), (2, [BOB]))
+
+    def test_behind_a_fixed_address(self) -> None:
+        """Whom the user hung up on is not linked by way of an address whose peer was not known."""
+        bobs = self.plain_bob()
+        self.alice.hang_up(BOB, "enough")
+        self.alice.add_fixed(BOBS)
+        self.clock.advance(3.0)
+        self.assertEqual((self.board.events, bobs[0].of("ERROR")[0]["code"]), ([], "unauthorized"))
 
     def test_during_the_handshake(self) -> None:
         """A link whose handshake is under way does not come up behind the user's back."""

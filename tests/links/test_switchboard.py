@@ -188,7 +188,7 @@ class PlainLinksTests(AliceTestCase):
         self.assertEqual(self.board.events, ["+bob@UnB"])
         self.alice.neighbours[BOB].write(encode_plain(Send("a1", ALICE, BOB, "hi")))
         self.clock.advance(1.0)
-        self.assertEqual(len(first.of("SEND")), 1)
+        self.assertEqual((len(first.of("SEND")), self.board.lost), (1, [BOB]))
         first.wire.abortConnection()
         self.clock.advance(1.0)
         self.assertEqual(self.board.events, ["+bob@UnB", "-bob@UnB"])

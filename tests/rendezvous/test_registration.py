@@ -25,7 +25,11 @@ class RoundTests(RegistrationTestCase):
 
     def test_port_of_the_moment(self) -> None:
         """The port is asked for when it is needed, since it is not known before we listen."""
-        self.start(port=iter([7071, 7071, 7071]).__next__)
+        ports = [0]
+        registration = self.make_registration(port=lambda: ports[0])
+        ports[0] = 7071
+        registration.startService()
+        self.pass_time(1)
         self.assertEqual(self.server.requests[0].fields["port"], 7071)
 
     def test_refresh(self) -> None:

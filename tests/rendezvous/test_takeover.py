@@ -75,7 +75,9 @@ class TakeoverTests(VillageTestCase):
         villager.node.stopService()
         self.villagers.remove(villager)
 
-    def scenes(self, count: int, step: int = 130) -> Iterator[tuple[list[Villager], Callable[[Villager], None], float]]:
+    def scenes(
+        self, count: int, step: int = 130
+    ) -> Iterator[tuple[list[Villager], Callable[[Villager], None], float]]:
         """Yield peers that have lived together for this and that long, and how one of them goes."""
         for go in (self.depart, self.kill):
             for tenths in range(20, 900, step):

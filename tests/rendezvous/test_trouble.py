@@ -116,6 +116,15 @@ class TroubleTests(RegistrationTestCase):
             self.pass_time(self.random.random() * 6)
         self.assert_within_budget()
 
+    def test_budget_with_short_registrations(self) -> None:
+        """Section 9.19: a registration too short to be kept up within the budget does not break it."""
+        for ttl_s in (1, 10, 20, 30):
+            for shared in (False, True):
+                self.server.requests.clear()
+                registration = self.start(600, ttl_s=ttl_s, shared=shared)
+                self.assert_within_budget()
+                self.stop(registration)
+
 
 class SeekTests(RegistrationTestCase):
     def test_look_now(self) -> None:

@@ -303,6 +303,16 @@ class SuspectTests(RouterTestCase):
         self.assert_settled(delivery, State.FAILED, "not confirmed", "not sent again", "closed")
         self.assertEqual(self.link(plain=True).lines, [])
 
+    def test_one_of_several_links(self) -> None:
+        """9.15: nor does it go over another link that stands."""
+        bob = self.link(plain=True)
+        delivery = self.router.send(BOB, "hi")
+        self.advance(1.0)
+        self.router.link_lost(bob, "reset")
+        self.assert_settled(delivery, State.FAILED, "not confirmed", "not sent again", "reset")
+        self.advance(30.0)
+        self.assertEqual(len(bob.lines), 1)
+
     def test_long_after(self) -> None:
         """9.15: what was last sent long before goes again over the next link."""
         bob = self.link(plain=True)
