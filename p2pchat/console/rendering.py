@@ -146,7 +146,7 @@ def link_row(peer_id: PeerId, link: Link, now_s: float) -> tuple[str, ...]:
         milliseconds(link.rtt_s),
         str(link.outgoing.waiting),
         str(link.received),
-        str(link.outgoing.taken),
+        str(link.sent),
         duration(age_s),
         "plain" if link.plain else "",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
@@ -57,6 +57,28 @@ class _Socket(ITCPTransport, IConsumer):
     """What a TCP transport of Twisted is."""
 
 
+class LinkOwner(Protocol):
+    """What a link tells, and asks, whoever created it."""
+
+    def admit(self, link: Link, peer_id: PeerId) -> ProtocolError | None:
+        """Say why no link with the peer that greeted is wanted, or None."""
+
+    def link_up(self, link: Link) -> None:
+        """The handshake is done."""
+
+    def link_down(self, link: Link, why: str) -> None:
+        """A link that was up takes no more messages; some may still arrive."""
+
+    def link_gone(self, link: Link, why: str) -> None:
+        """The connection has ended, whether the link was ever up or not."""
+
+    def message_received(self, link: Link, message: Message) -> None:
+        """A message that is not about the link itself arrived."""
+
+    def line_traced(self, link: Link, line: bytes) -> None:
+        """A line arrived while `Surroundings.tracing` is on."""
+
+
 @implementer(IHalfCloseableProtocol)
 class Link(TwistedProtocol):
     """One connection to one peer. The switchboard creates it, and forgets it at ``link_gone``.
@@ -69,7 +91,12 @@ class Link(TwistedProtocol):
     _log = Logger()
 
     def __init__(
-        self, around: Surroundings, dialled: bool, address: Address, expected: PeerId | None = None
+        self,
+        owner: LinkOwner,
+        around: Surroundings,
+        dialled: bool,
+        address: Address,
+        expected: PeerId | None = None,
     ) -> None:
         self.dialled = dialled
         self.address = address
@@ -89,7 +116,7 @@ class Link(TwistedProtocol):
         self.is_ourselves = False
         self._around = around
         self._clock = around.clock
-        self._owner = around.owner
+        self._owner = owner
         self._lines = LineBuffer()
         self._deaf = False
         self._is_up = False
@@ -135,6 +162,11 @@ class Link(TwistedProtocol):
         Fails with `TimeoutError` after 5 s, or with `LinkClosed`.
         """
         return self._vitals.ask_metrics()
+
+    @property
+    def sent(self) -> int:
+        """Lines that went out, or will."""
+        return self.outgoing.taken
 
     @property
     def rtt_s(self) -> float | None:

@@ -3,39 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
-from p2pchat.protocol.errors import ProtocolError
-from p2pchat.protocol.messages import Message
 from p2pchat.protocol.names import PeerId
-
-if TYPE_CHECKING:
-    from p2pchat.links.link import Link
-
-
-class LinkOwner(Protocol):
-    """What a link tells, and asks, whoever created it."""
-
-    def admit(self, link: Link, peer_id: PeerId) -> ProtocolError | None:
-        """Say why no link with the peer that greeted is wanted, or None."""
-
-    def link_up(self, link: Link) -> None:
-        """The handshake is done."""
-
-    def link_down(self, link: Link, why: str) -> None:
-        """A link that was up takes no more messages; some may still arrive."""
-
-    def link_gone(self, link: Link, why: str) -> None:
-        """The connection has ended, whether the link was ever up or not."""
-
-    def message_received(self, link: Link, message: Message) -> None:
-        """A message that is not about the link itself arrived."""
-
-    def line_traced(self, link: Link, line: bytes) -> None:
-        """A line arrived while `Surroundings.tracing` is on."""
 
 
 @attrs.define
@@ -48,7 +20,6 @@ class Surroundings:
     """
 
     own: PeerId
-    owner: LinkOwner
     clock: IReactorTime
     new_id: Callable[[], str]
     timestamp: Callable[[], str]

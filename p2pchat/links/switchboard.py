@@ -85,7 +85,7 @@ class Switchboard(Service):
         self.turned_away = 0
         #: Entries of the roster that are not dialled, for want of room.
         self.not_dialled = 0
-        self.around = Surroundings(own, self, reactor, new_id, timestamp)
+        self.around = Surroundings(own, reactor, new_id, timestamp)
         self._reactor = reactor
         self._board = board
         self._random = random
@@ -294,7 +294,7 @@ class Switchboard(Service):
         return link
 
     def _new_link(self, dialled: bool, address: Address, expected: PeerId | None = None) -> Link:
-        link = Link(self.around, dialled, address, expected)
+        link = Link(self, self.around, dialled, address, expected)
         self._links[link] = None
         return link
 

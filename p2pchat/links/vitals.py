@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -10,17 +10,32 @@ from twisted.internet.defer import Deferred
 from p2pchat.links.keepalive import KeepAlive
 from p2pchat.links.questions import Questions
 from p2pchat.links.surroundings import Surroundings
-from p2pchat.protocol.messages import Metrics, MetricsReq, Ping, Pong
+from p2pchat.protocol.messages import Message, Metrics, MetricsReq, Ping, Pong
+from p2pchat.protocol.names import PeerId
 
-if TYPE_CHECKING:
-    from p2pchat.links.link import Link
+
+class Patient(Protocol):
+    """The link whose vitals these are."""
+
+    peer_id: PeerId
+    received: int
+
+    @property
+    def sent(self) -> int:
+        """Lines that went out."""
+
+    def send(self, message: Message) -> None:
+        """Send a message about the link itself."""
+
+    def leave(self, reason: str) -> None:
+        """End the link."""
 
 
 @attrs.define
 class Vitals:
     """PING, PONG and METRICS of one link, asked and answered. The link creates, owns and ends it."""
 
-    _link: Link
+    _link: Patient
     _around: Surroundings
     _keepalive: KeepAlive = attrs.field(init=False)
     _questions: Questions = attrs.field(init=False)
@@ -70,7 +85,7 @@ class Vitals:
             src=self._around.own,
             dst=self._link.peer_id,
             rtt_ms=None if self.rtt_s is None else round(self.rtt_s * 1000, 3),
-            sent_count=self._link.outgoing.taken,
+            sent_count=self._link.sent,
             recv_count=self._link.received,
             last_seen=self._around.timestamp(),
         )

@@ -133,7 +133,7 @@ def line(kind: str, **fields: Any) -> bytes:
 
 
 class Owner:
-    """Owns one link and takes notes; `surroundings.LinkOwner`."""
+    """Owns one link and takes notes; `link.LinkOwner`."""
 
     def __init__(self) -> None:
         self.events: list[str] = []
@@ -183,9 +183,7 @@ class LinkTestCase(SynchronousTestCase):
         self.clock = self.network.clock
         self.owner = Owner()
         numbers = itertools.count(1)
-        self.around = Surroundings(
-            ALICE, self.owner, self.clock, lambda: f"id-{next(numbers)}", lambda: TIMESTAMP
-        )
+        self.around = Surroundings(ALICE, self.clock, lambda: f"id-{next(numbers)}", lambda: TIMESTAMP)
         self.addCleanup(self.assert_clean)
 
     def assert_clean(self) -> None:
@@ -200,7 +198,7 @@ class LinkTestCase(SynchronousTestCase):
         here, there = IPv4Address("TCP", ALICE_IP, 7070), IPv4Address("TCP", BOB_IP, 7070)
         self.near = MemoryTransport(self.network, here, there)
         far = MemoryTransport(self.network, there, here)
-        self.link = Link(self.around, dialled, Address(BOB_IP, 7070), expected)
+        self.link = Link(self.owner, self.around, dialled, Address(BOB_IP, 7070), expected)
         self.raw = RawPeer()
         self.near.join(far, self.link)
         far.join(self.near, self.raw)
