@@ -154,21 +154,29 @@ def parse(line: str, own_namespace: str, last: Destination | None) -> Command | 
         if last is None:
             raise Mistyped("To whom? Begin with a destination, for example: /msg @bob hello")
         return Say(last, line)
-    name, _, rest = line[1:].partition(" ")
+    name, rest = _cut(line[1:])
     grammar = _GRAMMARS.get(name)
     if grammar is None:
-        raise Mistyped(f"There is no command /{name[:20]}.{_nearest(name)} /help shows all commands.")
+        raise Mistyped(f"{_no_such(name)} /help shows all commands.")
     try:
-        return grammar.read(rest.strip(), own_namespace)
+        return grammar.read(rest, own_namespace)
     except (BadName, Mistyped) as problem:
-        raise Mistyped(
-            f"{problem}. Expected: /{name} {grammar.arguments}".rstrip() + f"   Example: {grammar.example}"
-        ) from None
+        what = str(problem) if str(problem).endswith(("?", ".")) else f"{problem}."
+        form = f"/{name} {grammar.arguments}".rstrip()
+        raise Mistyped(f"{what} Expected: {form}   Example: {grammar.example}") from None
 
 
-def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(name, _GRAMMARS, n=1)
-    return f" Did you mean /{near[0]}?" if near else ""
+def _cut(text: str) -> tuple[str, str]:
+    """Cut off the first word; blanks of any kind end it, since what is pasted has them all."""
+    if text[:1].isspace():
+        return "", text.strip()
+    word, *rest = text.split(maxsplit=1) or [""]
+    return word, "".join(rest)
+
+
+def _no_such(name: str) -> str:
+    near = difflib.get_close_matches(name.lower(), _GRAMMARS, n=1)
+    return f"There is no command /{name[:20]}." + (f" Did you mean /{near[0]}?" if near else "")
 
 
 def _nothing(rest: str, command: Command) -> Command:
@@ -186,6 +194,8 @@ def _peer(rest: str, own_namespace: str) -> PeerId:
 
 
 def _read_peers(rest: str, own_namespace: str) -> Command:
+    if len(rest.split()) > 1:
+        raise Mistyped("It takes one namespace or * and nothing more")
     scope = parse_destination(rest, own_namespace) if rest else ToNamespace(own_namespace)
     if isinstance(scope, ToNamespace | ToAll):
         return Peers(scope)
@@ -193,13 +203,13 @@ def _read_peers(rest: str, own_namespace: str) -> Command:
 
 
 def _read_msg(rest: str, own_namespace: str) -> Command:
-    to, _, text = rest.partition(" ")
+    to, text = _cut(rest)
     if not to:
         raise Mistyped("Say to whom, and what")
     destination = parse_destination(to, own_namespace)
-    if not text.strip():
+    if not text:
         raise Mistyped("There is no text")
-    return Say(destination, text.strip())
+    return Say(destination, text)
 
 
 def _read_log(rest: str, _: str) -> Command:
@@ -218,7 +228,7 @@ def _read_help(rest: str, _: str) -> Command:
         return Help(help_text())
     grammar = _GRAMMARS.get(name)
     if grammar is None:
-        raise Mistyped(f"There is no command /{name[:20]}.{_nearest(name)}")
+        raise Mistyped(_no_such(name))
     lines = [f"/{name} {grammar.arguments}".rstrip(), f"  {grammar.does}", f"  Example: {grammar.example}"]
     return Help("\n".join(lines + ([f"  {grammar.more}"] if grammar.more else [])))
 

@@ -136,9 +136,13 @@ def not_linked(diallers: list[Dialler], now_s: float) -> str:
     return f"not linked; {when}{why}"
 
 
+def age(link: Link, now_s: float) -> str:
+    """Render how long a link has stood."""
+    return duration(0.0 if link.up_since_s is None else now_s - link.up_since_s)
+
+
 def link_row(peer_id: PeerId, link: Link, now_s: float) -> tuple[str, ...]:
     """Render one link as a row of `/routes`."""
-    age_s = 0.0 if link.up_since_s is None else now_s - link.up_since_s
     return (
         visible_name(peer_id),
         str(link.address),
@@ -147,9 +151,11 @@ def link_row(peer_id: PeerId, link: Link, now_s: float) -> tuple[str, ...]:
         str(link.outgoing.waiting),
         str(link.received),
         str(link.sent),
-        duration(age_s),
+        age(link, now_s),
         "plain" if link.plain else "",
     )
 
 
 LINK_HEADING = ("neighbour", "address", "way", "rtt", "queue", "in", "out", "age", "")
+
+PEER_HEADING = ("peer", "address", "registered", "state", "rtt", "age")

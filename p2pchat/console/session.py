@@ -26,6 +26,11 @@ from p2pchat.protocol.names import Destination, PeerId, ToAll, ToNamespace, ToPe
 #: Messages of the user's whose outcome may be open before no more input is read.
 MAX_OPEN = 256
 
+#: What the user hears of a defect of ours.
+_DEFECT = "Something failed inside p2pchat; the log says what. Nothing else was changed."
+
+#: Commands that make no sense about oneself.
+_ABOUT_A_PEER = (commands.Connect, commands.Disconnect, commands.Who, commands.Ping, commands.Metrics)
 
 _T = TypeVar("_T")
 
@@ -61,6 +66,7 @@ class Session:
         self._numbers: dict[str, int] = {}
         #: Questions whose answer was not shown yet.
         self._open_questions = 0
+        self._is_over = False
         node.listen(self._told)
 
     @property
@@ -74,9 +80,15 @@ class Session:
         return len(self._numbers) + self._open_questions >= MAX_OPEN
 
     def take(self, line: str) -> None:
-        """Carry out one line of input."""
+        """Carry out one line of input; after `/quit` nothing more, though the end takes a moment."""
+        if self._is_over:
+            return
         try:
             command = commands.parse(line, self._node.own.namespace, self._last)
+            if isinstance(command, _ABOUT_A_PEER) and command.peer_id == self._node.own:
+                raise commands.Mistyped(
+                    f"{self._node.own} is you yourself. Name another peer, or see /status."
+                )
             if command is not None:
                 self._do(command)
         except (commands.Mistyped, ProtocolError, NotLinked) as problem:
@@ -84,7 +96,7 @@ class Session:
             self._show(visible(text))
         except Exception:
             self._log.failure("a command failed")
-            self._show("Something failed inside p2pchat; the log says what. Nothing else was changed.")
+            self._show(_DEFECT)
 
     # Commands.
 
@@ -116,7 +128,7 @@ class Session:
         if not shown:
             self._show(f"Nobody else is known in {visible_name(str(command.scope))}.")
             return
-        rows: list[tuple[str, ...]] = [("peer", "address", "state", "rtt")]
+        rows: list[tuple[str, ...]] = [rendering.PEER_HEADING]
         rows += (self._peer_row(peer_id) for peer_id in sorted(shown))
         for line in rendering.table(rows):
             self._show(line)
@@ -206,6 +218,7 @@ class Session:
 
     @_do.register
     def _(self, command: commands.Quit) -> None:
+        self._is_over = True
         self._quit()
 
     # Events.
@@ -257,6 +270,7 @@ class Session:
         self._open_questions -= 1
         if isinstance(result, Failure):
             self._log.failure("a command failed", result)
+            self._show(_DEFECT)
 
     def _known(self) -> set[PeerId]:
         dialled = {dialler.peer_id for dialler in self._node.switchboard.diallers if dialler.peer_id}
@@ -264,9 +278,16 @@ class Session:
 
     def _peer_row(self, peer_id: PeerId) -> tuple[str, ...]:
         neighbour = self._node.neighbours.get(peer_id)
-        address = neighbour.link.address if neighbour else self._node.roster.get(peer_id)
-        rtt = rendering.milliseconds(neighbour.rtt_s if neighbour else None)
-        return visible_name(peer_id), str(address or "-"), self._state(peer_id), rtt
+        listed = self._node.roster.get(peer_id)
+        address = neighbour.link.address if neighbour else listed
+        return (
+            visible_name(peer_id),
+            str(address or "-"),
+            "yes" if listed else "no",
+            self._state(peer_id),
+            rendering.milliseconds(neighbour.rtt_s if neighbour else None),
+            rendering.age(neighbour.link, self._node.now_s) if neighbour else "-",
+        )
 
     def _state(self, peer_id: PeerId) -> str:
         neighbour = self._node.neighbours.get(peer_id)

@@ -36,7 +36,7 @@ class StdioProtocol(Protocol):
 
     :param take: takes a line of input.
     :param may_take: whether another line may be taken now.
-    :param ended: called once when the input has ended and every line was taken.
+    :param ended: called when the input has ended and every line was taken, and whenever that is looked at.
     :param unread: called once when nobody reads our output any more.
     """
 
@@ -115,8 +115,13 @@ class StdioProtocol(Protocol):
     def resumeProducing(self) -> None:
         """There is room for output again."""
         self._output_full = False
+        self.tell_left_out()
+
+    def tell_left_out(self) -> None:
+        """Say how much is missing at this place, if anything is."""
         if self._left_out:
-            self._write(f"* {self._left_out} lines were left out here: the output was not read in time")
+            lines = "1 line was" if self._left_out == 1 else f"{self._left_out} lines were"
+            self._write(f"* {lines} left out here: the output was not read in time")
             self._left_out = 0
 
     def stopProducing(self) -> None:
@@ -124,7 +129,8 @@ class StdioProtocol(Protocol):
 
     def _take_one(self, line: bytes | TooLong) -> None:
         if isinstance(line, TooLong):
-            self.show(f"A line has at most {MAX_INPUT} bytes. Nothing was sent.")
+            if not line.endless:  # that was told when it became too long
+                self.show(f"A line has at most {MAX_INPUT} bytes. Nothing was sent.")
             return
         try:
             text = line.decode(self._encoding)
@@ -195,6 +201,7 @@ class StdioConsole(Service):
         transport = self._protocol.transport
         if transport is None:
             return succeed(None)
+        self._protocol.tell_left_out()
         transport.unregisterProducer()  # type: ignore[attr-defined]
         transport.loseConnection()
         closed = self._protocol.closed

@@ -14,7 +14,9 @@ _JOINERS = "\u200c\u200d"
 
 #: Letters and marks that are not seen; harmless in a text, but not in a name.
 _UNSEEN = (
-    _JOINERS + "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0" + "".join(map(chr, range(0xFE00, 0xFE10)))
+    _JOINERS
+    + "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
+    + "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 )
 
 #: Control, format (all of the bidirectional ones), surrogates, line and paragraph separators.
@@ -43,7 +45,9 @@ def visible_name(name: str) -> str:
     """
     if name.isascii() and name.isprintable() and " " not in name:
         return name
-    return "".join(f"<U+{ord(char):04X}>" if _is_hidden(char) else _visible(char) for char in name)
+    shown = "".join(_number(char) if _is_hidden(char) else _visible(char) for char in name)
+    # A mark changes the letter before it, and before the first one stands the text around the name.
+    return _number(shown[0]) + shown[1:] if unicodedata.category(shown[:1] or "a")[0] == "M" else shown
 
 
 def _visible_in_text(char: str) -> str:
@@ -51,7 +55,12 @@ def _visible_in_text(char: str) -> str:
 
 
 def _is_hidden(char: str) -> bool:
-    return char in _UNSEEN or (char >= " " and char.isspace())
+    # What is not assigned may turn out to be anything, unseen too.
+    return char in _UNSEEN or (char >= " " and char.isspace()) or unicodedata.category(char) == "Cn"
+
+
+def _number(char: str) -> str:
+    return f"<U+{ord(char):04X}>"
 
 
 def _visible(char: str) -> str:
@@ -60,4 +69,4 @@ def _visible(char: str) -> str:
         return chr(_PICTURES + number)
     if number == 0x7F:
         return "\u2421"
-    return f"<U+{number:04X}>" if unicodedata.category(char) in _STEERING else char
+    return _number(char) if unicodedata.category(char) in _STEERING else char

