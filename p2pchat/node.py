@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 
 from p2pchat import events
 from p2pchat.addresses import Address, Reactor
+from p2pchat.casts import Casts
 from p2pchat.links.link import Link
 from p2pchat.links.neighbour import Neighbour
 from p2pchat.links.switchboard import Switchboard
@@ -43,9 +44,6 @@ TICK_S = 0.1
 
 #: Seconds after the start when casts no longer wait for the first links.
 READY_S = 5.0
-
-#: Casts that may wait for the first links.
-MAX_WAITING_CASTS = 1000
 
 
 class NotLinked(Exception):
@@ -76,17 +74,16 @@ class Node(MultiService):
         super().__init__()
         self.own = own
         self.settings = settings
-        self.is_ready = False
         self._reactor = reactor
         self._listeners: list[Callable[[events.Event], None]] = []
         self._is_stopping = False
-        self._waiting_casts: list[tuple[ToNamespace | ToAll, str, Deferred[int]]] = []
         self._first_round_over = settings.rendezvous is None
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = reactor
         self.started_at_s = reactor.seconds()
         self.rendezvous: RendezvousServer | None = None
         self.router = Router(own, self, reactor.seconds, new_id)
+        self.casts = Casts(self.router.publish)
         self.switchboard = Switchboard(
             reactor,
             own,
@@ -100,19 +97,7 @@ class Node(MultiService):
         self.switchboard.setServiceParent(self)
         for address in settings.peers:
             self.switchboard.add_fixed(address)
-        self.registration: Registration | None = None
-        if settings.rendezvous is not None:
-            self.registration = Registration(
-                reactor,
-                own,
-                settings.rendezvous,
-                self,
-                port=lambda: self.advertised_port,
-                random=random,
-                ttl_s=settings.registration_ttl_s,
-                shared=settings.shared,
-            )
-            self.registration.setServiceParent(self)
+        self.registration = self._make_registration(random)
 
     @property
     def advertised_port(self) -> int:
@@ -166,7 +151,7 @@ class Node(MultiService):
         if self._ticking.running:
             self._ticking.stop()
         self.router.give_up("p2pchat was stopped before a confirmation came")
-        self._release_casts()
+        self.casts.open()
         if self.rendezvous is not None and self.registration is not None:
             self.registration.forget_server()
         stopped: Deferred[None] = super().stopService()
@@ -196,16 +181,7 @@ class Node(MultiService):
         """
         if self._is_stopping:
             return fail(_stopping())
-        done: Deferred[int] = Deferred()
-        if self.is_ready:
-            self._cast(to, payload, done)
-        elif len(self._waiting_casts) < MAX_WAITING_CASTS:
-            self._waiting_casts.append((to, payload, done))
-        else:
-            return fail(
-                ProtocolError(ErrorCode.BUSY, f"{MAX_WAITING_CASTS} messages wait for the first link")
-            )
-        return done
+        return self.casts.say(to, payload)
 
     def connect(self, peer_id: PeerId) -> Deferred[Link]:
         """Dial a peer now. Fails with `NotLinked` where nobody knows its address, or `DialFailed`."""
@@ -266,7 +242,7 @@ class Node(MultiService):
     def is_idle(self) -> bool:
         """Nothing that the user said still waits."""
         queued = any(link.outgoing.waiting for near in self.neighbours.values() for link in near.links)
-        return not (len(self.router.pending) or self._waiting_casts or queued)
+        return not (len(self.router.pending) or len(self.casts) or queued)
 
     # What the switchboard tells: `links.switchboard.Board`.
 
@@ -388,17 +364,32 @@ class Node(MultiService):
 
     # Inside.
 
+    def _make_registration(self, random: Callable[[], float]) -> Registration | None:
+        if self.settings.rendezvous is None:
+            return None
+        registration = Registration(
+            self._reactor,
+            self.own,
+            self.settings.rendezvous,
+            self,
+            port=lambda: self.advertised_port,
+            random=random,
+            ttl_s=self.settings.registration_ttl_s,
+            shared=self.settings.shared,
+        )
+        registration.setServiceParent(self)
+        return registration
+
     def _tick(self) -> None:
         try:
             self.router.tick()
-            if not self.is_ready and self._may_be_ready():
-                self.is_ready = True
-                self._release_casts()
+            if not self.casts.is_open and self._may_cast():
+                self.casts.open()
         except Exception:
             # A LoopingCall stops for good at the first exception.
             self._log.failure("unexpected error in a tick")
 
-    def _may_be_ready(self) -> bool:
+    def _may_cast(self) -> bool:
         """Everybody whom we know of is linked, or was tried, or it took too long."""
         if self.uptime_s >= READY_S:
             return True
@@ -406,19 +397,6 @@ class Node(MultiService):
             dialler.peer_id in self.neighbours or dialler.last_failure
             for dialler in self.switchboard.diallers
         )
-
-    def _release_casts(self) -> None:
-        casts, self._waiting_casts = self._waiting_casts, []
-        for to, payload, done in casts:
-            self._cast(to, payload, done)
-
-    def _cast(self, to: ToNamespace | ToAll, payload: str, done: Deferred[int]) -> None:
-        try:
-            took = self.router.publish(to, payload)
-        except ProtocolError as problem:
-            done.errback(problem)
-        else:
-            done.callback(took)
 
     def _tell(self, event: events.Event) -> None:
         for listener in self._listeners:

@@ -23,6 +23,7 @@ FLOORS = {
     "rendezvous": 1,
     "events": 2,
     "settings": 2,
+    "casts": 2,
     "node": 3,
     "console": 4,
     "logfile": 4,

@@ -6,7 +6,8 @@ from twisted.internet.error import CannotListenError
 
 from p2pchat import events
 from p2pchat.addresses import Address
-from p2pchat.node import MAX_WAITING_CASTS, READY_S
+from p2pchat.casts import MAX_WAITING
+from p2pchat.node import READY_S
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
 from p2pchat.routing.delivery import SEEK_S
@@ -196,7 +197,7 @@ class CastTests(NodeTestCase):
         self.meet("bob", "carol")
         alice = self.join("alice")
         sent = alice.node.publish(EVERYBODY, "one"), alice.node.publish(ToNamespace("UnB"), "two")
-        self.assertEqual([alice.node.is_idle, alice.node.is_ready], [False, False])
+        self.assertEqual([alice.node.is_idle, alice.node.casts.is_open], [False, False])
         self.pass_time(1)
         self.assertEqual([self.successResultOf(each) for each in sent], [2, 2])
         self.assertEqual([villager.heard for villager in self.villagers[:2]], [["one", "two"]] * 2)
@@ -231,7 +232,7 @@ class CastTests(NodeTestCase):
     def test_too_many_waiting(self) -> None:
         """What is said to many before the start is bounded."""
         alice = self.make("alice", "10.0.2.1")
-        waiting = [alice.node.publish(EVERYBODY, "hi") for _ in range(MAX_WAITING_CASTS)]
+        waiting = [alice.node.publish(EVERYBODY, "hi") for _ in range(MAX_WAITING)]
         refused = self.failureResultOf(alice.node.publish(EVERYBODY, "hi"), ProtocolError)
         self.assertEqual(refused.value.code, ErrorCode.BUSY)
         alice.node.startService()
