@@ -24,6 +24,7 @@ from twisted.python.failure import Failure
 from p2pchat import events
 from p2pchat.addresses import Address, Reactor
 from p2pchat.casts import Casts
+from p2pchat.links.dialler import Dialler
 from p2pchat.links.link import Link
 from p2pchat.links.neighbour import Neighbour
 from p2pchat.links.switchboard import Switchboard
@@ -192,7 +193,7 @@ class Node(MultiService):
             done: Deferred[Link] = Deferred()
             done.callback(neighbour.link)
             return done
-        diallers = self.switchboard.diallers_of(peer_id)
+        diallers = self._diallers_of(peer_id)
         if not diallers:
             self.switchboard.want(peer_id)
             return fail(NotLinked(f"{peer_id} is not in the roster, so its address is not known"))
@@ -310,7 +311,7 @@ class Node(MultiService):
 
     def seek(self, dst: PeerId) -> None:
         """Dial a peer, or look whether the rendezvous knows it by now."""
-        diallers = self.switchboard.diallers_of(dst)
+        diallers = self._diallers_of(dst)
         for dialler in diallers:
             dialler.dial()
         if not diallers and self.registration is not None:
@@ -379,6 +380,13 @@ class Node(MultiService):
         )
         registration.setServiceParent(self)
         return registration
+
+    def _diallers_of(self, peer_id: PeerId) -> list[Dialler]:
+        """Who dials a peer; of a roster that is too large, not everybody is dialled before."""
+        address = self.roster.get(peer_id)
+        if address is not None and not self.switchboard.diallers_of(peer_id):
+            self.switchboard.dial_listed(peer_id, address)
+        return self.switchboard.diallers_of(peer_id)
 
     def _tick(self) -> None:
         try:

@@ -53,7 +53,8 @@ class Options(EnvironmentOptions):
         self.interface = self.read("interface", interface, "")
         self.timeout_s = self.read("request-timeout", number(1, 10), DEFAULT_TIMEOUT_S)
         label = f"The rendezvous on port {self.port}"
-        claim_folder(self.twistd, self.raw("data-dir"), "rendezvous", str(self.port), label=label)
+        given = self.raw("data-dir")
+        claim_folder(self.twistd, given, "rendezvous", str(self.port), label=label, choose="port")
         check_port_is_free("port", self.port, self.interface)
 
 

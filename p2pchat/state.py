@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,12 @@ from twisted.python import usage
 _TWISTD_PID = "twistd.pid"
 
 
-def claim_folder(twistd: Any, given: str | None, *parts: str, label: str) -> Path:
+#: Descriptors of the locks of this process. The system frees them when it ends, however it does; the
+#: daemon that twistd forks inherits them.
+_locks: list[int] = []
+
+
+def claim_folder(twistd: Any, given: str | None, *parts: str, label: str, choose: str) -> Path:
     """Make the folder of one program, and tell twistd to keep its pid file there.
 
     Runs before twistd opens its files.
@@ -22,8 +28,11 @@ def claim_folder(twistd: Any, given: str | None, *parts: str, label: str) -> Pat
     :param given: the folder that the user asked for; None for one under the user's state folder.
     :param parts: what tells it from others there.
     :param label: what the program is called, for people.
+    :param choose: the option that makes it another.
     :raises UsageError: the folder cannot be used, or the program runs already.
     """
+    if given == "":
+        raise usage.UsageError("--data-dir: expected a folder, got ''")
     folder = Path(given) if given else platformdirs.user_state_path("p2pchat").joinpath(*parts)
     folder = folder.absolute()
     try:
@@ -36,18 +45,46 @@ def claim_folder(twistd: Any, given: str | None, *parts: str, label: str) -> Pat
         raise usage.UsageError(f"The folder {folder} cannot be written to; choose another with --data-dir")
     if twistd["pidfile"] == _TWISTD_PID:
         pid_file = folder / _TWISTD_PID
-        _refuse_second(pid_file, label)
+        try:
+            is_free = _lock(pid_file)
+        except OSError as problem:
+            raise usage.UsageError(
+                f"The folder {folder} cannot be used ({problem.strerror}); choose another with --data-dir"
+            ) from None
+        if not is_free and given:
+            raise _in_use(pid_file, f"The folder {folder} is in use, by", "another with --data-dir")
+        if not is_free:
+            raise _in_use(pid_file, f"{label} runs already, as", f"another {choose}")
         twistd["pidfile"] = str(pid_file)
     return folder
 
 
-def _refuse_second(pid_file: Path, label: str) -> None:
+def _lock(pid_file: Path) -> bool:
+    """Take the folder of *pid_file* for this process until it ends; False where another has it.
+
+    A pid file alone would not do: after a crash its number is soon that of any other process.
+
+    :raises OSError: it cannot be locked.
+    """
+    lock = os.open(pid_file.with_name("lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever wrote it is gone. twistd would look at its number again.
+        pid_file.unlink(missing_ok=True)
+    except OSError as problem:
+        os.close(lock)
+        if isinstance(problem, BlockingIOError):
+            return False
+        raise
+    _locks.append(lock)
+    return True
+
+
+def _in_use(pid_file: Path, what: str, choose: str) -> usage.UsageError:
     try:
         pid = int(pid_file.read_text())
-        os.kill(pid, 0)
     except (OSError, ValueError):
-        # No file, no number in it, or no such process: twistd removes what is stale.
-        return
-    raise usage.UsageError(
-        f"{label} runs already, as process {pid}. Choose another name, or end it first: kill {pid}"
-    )
+        # It is just about to start.
+        what = what.rpartition(",")[0]
+        return usage.UsageError(f"{what}. Choose {choose}, or end it first")
+    return usage.UsageError(f"{what} process {pid}. Choose {choose}, or end it first: kill {pid}")

@@ -102,7 +102,7 @@ class Options(EnvironmentOptions):
         self.own = PeerId.of(name, namespace)
         self.settings = self._read_settings()
         given = self.raw("data-dir")
-        folder = claim_folder(self.twistd, given, namespace, name, label=str(self.own))
+        folder = claim_folder(self.twistd, given, namespace, name, label=str(self.own), choose="name")
         logfile.install(self.twistd, folder)
 
     def _read_settings(self) -> Settings:

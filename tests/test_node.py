@@ -7,6 +7,7 @@ from twisted.internet.error import CannotListenError
 from p2pchat import events
 from p2pchat.addresses import Address
 from p2pchat.casts import MAX_WAITING
+from p2pchat.links import switchboard
 from p2pchat.node import READY_S
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
@@ -132,6 +133,23 @@ class MessageTests(NodeTestCase):
         self.pass_time(0.3)
         self.assertEqual(alice.failures, [("hello?", "no_route")])
         self.assertEqual(alice.told(events.MessageFailed)[0].dst, CAROL)
+
+    def test_roster_too_large_to_dial_everybody(self) -> None:
+        """Section 5: who is listed is dialled for a message, even if there was no room before."""
+        self.patch(switchboard, "MAX_DIALLERS", 1)
+        self.rendezvous()
+        gone = self.join("bob")
+        self.pass_time(1)
+        carol = self.join("carol")
+        self.pass_time(1)
+        self.kill(gone)
+        alice = self.join("alice")
+        self.pass_time(1)
+        self.assertEqual((list(alice.node.neighbours), alice.node.switchboard.not_dialled), ([], 1))
+        alice.node.send(CAROL, "hello?")
+        self.pass_time(1)
+        self.assertEqual((alice.confirmed, carol.heard), ([CAROL], ["hello?"]))
+        self.assertEqual(len(alice.node.switchboard.diallers), 1)
 
     def test_no_route_without_a_rendezvous(self) -> None:
         """The same where there is no rendezvous to look at."""

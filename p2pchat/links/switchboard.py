@@ -174,6 +174,16 @@ class Switchboard(Service):
             elif self.running and peer_id not in self.neighbours:
                 self._listed[peer_id].dial()
 
+    def dial_listed(self, peer_id: PeerId, address: Address) -> None:
+        """Dial somebody of the roster for whom there was no room, in the place of one who is not linked."""
+        for other, dialler in self._listed.items():
+            if other not in self.neighbours and dialler.link is None:
+                del self._listed[other]
+                dialler.stop("another peer was wanted more")
+                self._listed[peer_id] = self._new_dialler(address, peer_id)
+                self._listed[peer_id].dial()
+                return
+
     def diallers_of(self, peer_id: PeerId) -> list[Dialler]:
         """Those that dial a peer, as far as it is known who is where."""
         return [dialler for dialler in self.diallers if dialler.peer_id == peer_id]
