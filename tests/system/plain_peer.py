@@ -51,7 +51,7 @@ def answer(connection: socket.socket, message: dict[str, Any]) -> None:
             say(connection, "HELLO_OK", **HELLO)
         case "PING":
             say(connection, "PONG", msg_id=message["msg_id"], timestamp="2025-01-01T00:00:00Z", ttl=1)
-        case "SEND" if message["payload"] != "do not confirm":
+        case "SEND":
             say(connection, "ACK", msg_id=message["msg_id"])
         case "BYE":
             say(connection, "BYE_OK")

@@ -63,15 +63,3 @@ class PlainPeerTests(SystemTests):
         alice = self.machine.peer("alice", "--rendezvous", "127.0.0.1:5001")
         self.talk(alice, old)
         self.part(alice, old)
-
-    def test_not_confirmed(self) -> None:
-        """What a plain peer does not confirm is sent again, and reported with the reason."""
-        alice = self.machine.peer("alice", "--rendezvous", "none", "--port", "7071")
-        alice.until("Type /help")
-        old = self.plain_peer("dial", 7071)
-        alice.until("old@lobby is linked")
-        alice.say("/msg @old do not confirm")
-        for _ in range(3):
-            old.until("got SEND do not confirm")
-        alice.until("not confirmed: sent 3 times in 2[23] s, and no confirmation came")
-        self.part(alice, old)

@@ -95,7 +95,7 @@ class HostileTests(SystemTests):
             b"\xff" * 100_000,
             b"[" * 30_000,
         ]
-        for data in [*garbage, b"\n" * 1000, b'{"type":"SEND"}\n', b"x" * 2_000_000]:
+        for data in [*garbage, b'{"type":"SEND"}\n', b"x" * 2_000_000]:
             before = self.machine.log("alice").count("\n")
             for port in (5000, 7070):
                 self.machine.ask(port, data + b"\n")
