@@ -12,6 +12,7 @@ from twisted.logger import (
     LogLevelFilterPredicate,
     textFileLogObserver,
 )
+from twisted.python import usage
 from twisted.python.logfile import LogFile
 
 #: Bytes of one log file, and how many full ones are kept: nobody can fill a disk through our log.
@@ -32,12 +33,17 @@ def install(twistd: Any, folder: Path) -> None:
 
     :param twistd: the options of twistd itself; its ``logfile`` is absolute afterwards.
     :param folder: where the file is, unless the user gave one.
+    :raises UsageError: the file that the user gave cannot be there.
     """
     global _path
     # The user asked for stdout, for syslog, or for an observer of his own.
     if twistd["logfile"] == "-" or twistd.get("syslog") or twistd["logger"]:
         return
-    _path = Path(twistd["logfile"] or folder / "p2pchat.log").absolute()
+    path = Path(twistd["logfile"] or folder / "p2pchat.log").absolute()
+    if not path.parent.is_dir() or path.is_dir():
+        why = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+        raise usage.UsageError(f"--logfile: {path} cannot be written: {why}")
+    _path = path
     twistd["logfile"] = str(_path)
     twistd["logger"] = f"{__name__}.open_log"
 

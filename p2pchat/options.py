@@ -35,6 +35,16 @@ class EnvironmentOptions(usage.Options):
         assert self.parent is not None, "twistd makes itself the parent before it reads our options"
         return self.parent
 
+    def parseArgs(self, *words: str) -> None:
+        """Refuse words that belong to no option, such as a name without its ``--name``.
+
+        :raises UsageError: there are any.
+        """
+        if words:
+            raise usage.UsageError(
+                f"{words[0]!a} follows no option; a value stands behind its option: --option value"
+            )
+
     def variable(self, name: str) -> str:
         """Return the name of the environment variable of an option."""
         return self.prefix + name.upper().replace("-", "_")
@@ -105,7 +115,7 @@ def check_port_is_free(name: str, port: int, host: str) -> None:
             probe.listen(1)
         except OSError as problem:
             raise usage.UsageError(
-                f"--{name}: port {port} cannot be used ({problem.strerror}); choose another, or 0 for any"
+                f"--{name}: port {port} cannot be used ({problem.strerror}); choose another"
             ) from None
 
 

@@ -54,7 +54,8 @@ class Options(EnvironmentOptions):
         self.timeout_s = self.read("request-timeout", number(1, 10), DEFAULT_TIMEOUT_S)
         label = f"The rendezvous on port {self.port}"
         given = self.raw("data-dir")
-        claim_folder(self.twistd, given, "rendezvous", str(self.port), label=label, choose="port")
+        # No namespace has an @, so no peer has the same folder.
+        claim_folder(self.twistd, given, "@rendezvous", str(self.port), label=label, choose="port")
         check_port_is_free("port", self.port, self.interface)
 
 

@@ -52,9 +52,9 @@ def claim_folder(twistd: Any, given: str | None, *parts: str, label: str, choose
                 f"The folder {folder} cannot be used ({problem.strerror}); choose another with --data-dir"
             ) from None
         if not is_free and given:
-            raise _in_use(pid_file, f"The folder {folder} is in use, by", "another with --data-dir")
+            raise _in_use(pid_file, f"A program runs in the folder {folder}", "another with --data-dir")
         if not is_free:
-            raise _in_use(pid_file, f"{label} runs already, as", f"another {choose}")
+            raise _in_use(pid_file, f"{label} runs", f"another {choose}")
         twistd["pidfile"] = str(pid_file)
     return folder
 
@@ -85,6 +85,5 @@ def _in_use(pid_file: Path, what: str, choose: str) -> usage.UsageError:
         pid = int(pid_file.read_text())
     except (OSError, ValueError):
         # It is just about to start.
-        what = what.rpartition(",")[0]
-        return usage.UsageError(f"{what}. Choose {choose}, or end it first")
-    return usage.UsageError(f"{what} process {pid}. Choose {choose}, or end it first: kill {pid}")
+        return usage.UsageError(f"{what} already. Choose {choose}, or end it first")
+    return usage.UsageError(f"{what} already, as process {pid}. Choose {choose}, or end it first: kill {pid}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import locale
 import os
 import random
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -165,12 +166,16 @@ def _add_console(node: Node, options: Options, reactor: Any) -> None:
             set_log_level=logfile.set_level,
         )
 
+    # Where input or output was closed before we began (Python has None for it then), its number belongs
+    # to something else by now, such as the reactor.
     console = StdioConsole(
         reactor,
         banner=lambda: _banner(node, options.twistd["logfile"]),
         session=session,
         quit=quit_,
         encoding=locale.getpreferredencoding(False),
+        stdin=0 if sys.__stdin__ else os.open(os.devnull, os.O_RDONLY),
+        stdout=1 if sys.__stdout__ else os.open(os.devnull, os.O_WRONLY),
     )
     console.setServiceParent(node)
 

@@ -91,6 +91,7 @@ FORMS = {
 
 
 def read(line: str, last: Destination | None = None) -> Command | None:
+    """Read a line of a user in UnB."""
     return parse(line, "UnB", last)
 
 

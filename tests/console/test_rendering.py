@@ -13,6 +13,7 @@ from p2pchat.protocol.names import PeerId
 from tests.console.users import nasty_text, steering
 
 BOB = PeerId("bob@UnB")
+CAROL = PeerId("carol@UnB")
 HERE = Address("10.0.1.2", 7070)
 
 #: Names as others have them; long and strange ones too.
@@ -30,8 +31,51 @@ nasty_notices: st.SearchStrategy[events.Event] = st.one_of(
     st.builds(events.LineTraced, nasty_ids, st.binary()),
 )
 
+#: Events, and the line that each is shown as; None where it is not shown.
+NOTICES: list[tuple[events.Event, str | None]] = [
+    (events.NeighbourUp(BOB, HERE, True, False), "bob@UnB is linked (to 10.0.1.2:7070)"),
+    (events.NeighbourUp(BOB, HERE, False, True), "bob@UnB is linked (from 10.0.1.2:7070)"),
+    (events.NeighbourDown(BOB, "reset"), "bob@UnB is no longer linked: reset"),
+    (
+        events.PeerComplained(BOB, "busy", "come later", "m1"),
+        "bob@UnB reports an error: busy: come later",
+    ),
+    (
+        events.PeerComplained(BOB, "no_route", "", ""),
+        "bob@UnB reports an error: no_route: no way to the peer is known",
+    ),
+    (events.PeerComplained(BOB, "", "", ""), "bob@UnB reports an error: error: no detail given"),
+    (events.RosterChanged((BOB, CAROL), (), ()), "bob@UnB, carol@UnB came"),
+    (
+        events.RosterChanged((), (BOB,), (CAROL,)),
+        "bob@UnB left the rendezvous; carol@UnB has a new address",
+    ),
+    (events.RosterChanged((), (), ()), None),
+    (events.RendezvousFound(HERE, False), "registered at the rendezvous 10.0.1.2:7070"),
+    (
+        events.RendezvousFound(HERE, True),
+        "registered at the rendezvous 10.0.1.2:7070, which this peer hosts",
+    ),
+    (
+        events.RendezvousLost(HERE, "refused"),
+        "the rendezvous 10.0.1.2:7070 does not work: refused. Links stay; trying again until it does.",
+    ),
+    (
+        events.RendezvousHosted(HERE),
+        "no rendezvous answered at 10.0.1.2:7070, so this peer hosts one",
+    ),
+    (
+        events.NameTaken(BOB, HERE),
+        "bob@UnB is also registered at 10.0.1.2:7070: another peer has your name, or it is an old entry",
+    ),
+    (events.Warned("careful"), "warning: careful"),
+    (events.LineTraced(BOB, b'{"a":"\xff\n"}'), '<- bob@UnB {"a":"\\xff␊"}'),
+    (events.MessageSent("m1", BOB), None),
+]
+
 
 def message(dst: str, *, is_cast: bool = True, src: str = "bob@UnB", text: str = "hi") -> str:
+    """Render a message that arrived from bob."""
     event = events.MessageArrived(src, dst, text, is_cast, BOB, False)
     return rendering.arrived(event, "12:34:56")
 
@@ -70,48 +114,7 @@ class ArrivedTests(SynchronousTestCase):
 class NoticeTests(SynchronousTestCase):
     def test_each(self) -> None:
         """Every event has its line, with who, what and why."""
-        carol = PeerId("carol@UnB")
-        for event, shown in (
-            (events.NeighbourUp(BOB, HERE, True, False), "bob@UnB is linked (to 10.0.1.2:7070)"),
-            (events.NeighbourUp(BOB, HERE, False, True), "bob@UnB is linked (from 10.0.1.2:7070)"),
-            (events.NeighbourDown(BOB, "reset"), "bob@UnB is no longer linked: reset"),
-            (
-                events.PeerComplained(BOB, "busy", "come later", "m1"),
-                "bob@UnB reports an error: busy: come later",
-            ),
-            (
-                events.PeerComplained(BOB, "no_route", "", ""),
-                "bob@UnB reports an error: no_route: no way to the peer is known",
-            ),
-            (events.PeerComplained(BOB, "", "", ""), "bob@UnB reports an error: error: no detail given"),
-            (events.RosterChanged((BOB, carol), (), ()), "bob@UnB, carol@UnB came"),
-            (
-                events.RosterChanged((), (BOB,), (carol,)),
-                "bob@UnB left the rendezvous; carol@UnB has a new address",
-            ),
-            (events.RosterChanged((), (), ()), None),
-            (events.RendezvousFound(HERE, False), "registered at the rendezvous 10.0.1.2:7070"),
-            (
-                events.RendezvousFound(HERE, True),
-                "registered at the rendezvous 10.0.1.2:7070, which this peer hosts",
-            ),
-            (
-                events.RendezvousLost(HERE, "refused"),
-                "the rendezvous 10.0.1.2:7070 does not work: refused. "
-                "Links stay; trying again until it does.",
-            ),
-            (
-                events.RendezvousHosted(HERE),
-                "no rendezvous answered at 10.0.1.2:7070, so this peer hosts one",
-            ),
-            (
-                events.NameTaken(BOB, HERE),
-                "bob@UnB is also registered at 10.0.1.2:7070: another peer has your name, or it is an old entry",
-            ),
-            (events.Warned("careful"), "warning: careful"),
-            (events.LineTraced(BOB, b'{"a":"\xff\n"}'), '<- bob@UnB {"a":"\\xff␊"}'),
-            (events.MessageSent("m1", BOB), None),
-        ):
+        for event, shown in NOTICES:
             self.assertEqual(rendering.notice(event), shown)
 
     @given(nasty_notices)

@@ -10,6 +10,7 @@ from unittest import mock
 from hypothesis import given
 from twisted.internet.defer import Deferred, fail
 
+from p2pchat.console import commands
 from p2pchat.console import session as session_module
 from p2pchat.console.commands import LOG_LEVELS
 from p2pchat.protocol.names import PeerId
@@ -294,7 +295,7 @@ class StrangeNameTests(ConsoleTestCase):
 class PeersTests(ConsoleTestCase):
     def test_roster(self) -> None:
         """`/peers` shows who is registered, who is linked and how, with address, round trip and age."""
-        alice, bob = self.meet("alice", "bob")
+        alice, _ = self.meet("alice", "bob")
         alice.types("/ping bob")
         self.pass_time(2)
         heading, row = alice.types("/peers")
@@ -576,6 +577,6 @@ class DefectTests(ConsoleTestCase):
     def test_no_such_command(self) -> None:
         """A command that nobody carries out is a defect of ours too."""
         alice = self.user("alice")
-        with mock.patch.object(session_module.commands, "parse", return_value=PeerId("x@y")):
+        with mock.patch.object(commands, "parse", return_value=PeerId("x@y")):
             self.assertIn("Something failed", alice.types("/x")[0])
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)

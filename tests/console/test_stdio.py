@@ -42,12 +42,13 @@ class Desk:
             ended=self._end,
             unread=self._unread,
         )
-        self.protocol.makeConnection(self.transport)  # type: ignore[arg-type]
+        self.protocol.makeConnection(self.transport)
 
     @property
     def shown(self) -> list[str]:
         """The lines on the screen."""
-        return self.transport.value().decode().splitlines()
+        data: bytes = self.transport.value()
+        return data.decode().splitlines()
 
     @property
     def reads(self) -> bool:
@@ -204,7 +205,8 @@ class OutputTests(SynchronousTestCase):
         for left_out, words in ((1, "1 line was"), (3, "3 lines were")):
             desk = Desk()
             desk.protocol.show("before")
-            producer = desk.transport.producer
+            producer = desk.protocol
+            self.assertIs(desk.transport.producer, producer)
             producer.pauseProducing()
             for number in range(left_out):
                 desk.protocol.show(f"line {number}")
@@ -220,7 +222,7 @@ class OutputTests(SynchronousTestCase):
     def test_unread(self) -> None:
         """Where nobody reads any more, that is told, and what is still shown does no harm."""
         desk = Desk()
-        desk.transport.producer.stopProducing()
+        desk.protocol.stopProducing()
         desk.protocol.writeConnectionLost()
         desk.protocol.show("too late")
         self.assertEqual(desk.times_unread, 1)
@@ -286,7 +288,8 @@ class ConsoleTestCase(SynchronousTestCase):
     @property
     def shown(self) -> list[str]:
         """The lines on the screen."""
-        return self.transport.value().decode().splitlines()
+        data: bytes = self.transport.value()
+        return data.decode().splitlines()
 
     def look(self, times: int = 1) -> None:
         """Let the console look how things are."""
@@ -304,7 +307,7 @@ class ConsoleTestCase(SynchronousTestCase):
         for fd in (stdin, stdout):
             os.set_blocking(fd, False)
         self.protocol, self.transport = protocol, StringTransport()
-        protocol.makeConnection(self.transport)  # type: ignore[arg-type]
+        protocol.makeConnection(self.transport)
 
 
 class ConsoleTests(ConsoleTestCase):
@@ -320,7 +323,7 @@ class ConsoleTests(ConsoleTestCase):
 
     def test_room_is_looked_for(self) -> None:
         """Lines that wait for a busy session are taken soon after it is not busy any more."""
-        console = self.started()
+        self.started()
         self.session.is_busy = True
         self.protocol.dataReceived(b"one\ntwo\n")
         self.look(5)
@@ -331,7 +334,7 @@ class ConsoleTests(ConsoleTestCase):
 
     def test_end_of_input(self) -> None:
         """At the end of input the program ends, but only after nothing waits for its outcome."""
-        console = self.started()
+        self.started()
         self.session.is_idle = False
         self.protocol.dataReceived(b"/msg @bob bye")
         self.protocol.readConnectionLost()
@@ -345,14 +348,14 @@ class ConsoleTests(ConsoleTestCase):
         """The end of an input that never was one, such as /dev/null, ends nothing."""
         null = os.open(os.devnull, os.O_RDONLY)
         self.addCleanup(os.close, null)
-        console = self.started(stdin=null)
+        self.started(stdin=null)
         self.protocol.readConnectionLost()
         self.look(20)
         self.assertEqual(self.quits, 0)
 
     def test_unread_output(self) -> None:
         """Where nobody reads the output any more, the program ends."""
-        console = self.started()
+        self.started()
         self.protocol.writeConnectionLost()
         self.assertEqual(self.quits, 1)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import strategies as st
 
 from p2pchat.console.session import Session
-from tests.village import Stranger, Villager, VillageTestCase
+from tests.village import RENDEZVOUS, Stranger, Villager, VillageTestCase
 
 #: Control, format (all of the bidirectional ones), surrogates, line and paragraph separators.
-STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
+STEERING: tuple[Literal["Cc", "Cf", "Cs", "Zl", "Zp"], ...] = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 #: A peer's text, with many of the characters that steer a display among the others.
 nasty_text = st.text(
@@ -96,8 +96,6 @@ class ConsoleTestCase(VillageTestCase):
 
     def listed_at(self) -> dict[str, Any]:
         """What to tell a user for the rendezvous of the village."""
-        from tests.village import RENDEZVOUS
-
         return {"rendezvous": RENDEZVOUS}
 
     def plain_peer(self, user: User, peer_id: str = "carol@UnB", *features: str) -> Stranger:
