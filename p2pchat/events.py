@@ -134,8 +134,9 @@ class NameTaken(Struct, frozen=True, gc=False):
 
 
 class Warned(Struct, frozen=True, gc=False):
-    """Something about what the user asked for."""
+    """Something that the user should know of a message to a peer."""
 
+    peer_id: PeerId
     text: str
 
 

@@ -317,9 +317,9 @@ class Node(MultiService):
         if not diallers and self.registration is not None:
             self.registration.look_now()
 
-    def warn(self, text: str) -> None:
-        """Tell the user something about what was asked for."""
-        self._tell(events.Warned(text))
+    def warn(self, peer_id: PeerId, text: str) -> None:
+        """Tell the user something about a message to a peer."""
+        self._tell(events.Warned(peer_id, text))
 
     def complained(self, neighbour: routing.Neighbour, error: Error) -> None:
         """Tell what a peer complains about."""

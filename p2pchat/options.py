@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from twisted.python import usage
 
+from p2pchat import __version__
 from p2pchat.addresses import Address
 
 _T = TypeVar("_T")
@@ -28,6 +29,11 @@ class EnvironmentOptions(usage.Options):
 
     #: The environment; a test gives its own.
     environment: Mapping[str, str] = os.environ
+
+    def opt_version(self) -> None:
+        """Display the version of p2pchat and exit."""
+        print(f"p2pchat {__version__}")
+        raise SystemExit(0)
 
     @property
     def twistd(self) -> usage.Options:

@@ -78,7 +78,7 @@ class Station:
         for dialler in self.switchboard.diallers_of(dst):
             dialler.dial()
 
-    def warn(self, text: str) -> None:
+    def warn(self, peer_id: PeerId, text: str) -> None:
         """Nobody watches."""
 
     def complained(self, neighbour: routing.Neighbour, error: Error) -> None:

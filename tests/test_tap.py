@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +15,7 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IReactorCore
 from twisted.internet.testing import StringTransport
 
-from p2pchat import settings, tap
+from p2pchat import __version__, settings, tap
 from p2pchat.addresses import Address, Reactor
 from p2pchat.console import stdio
 from p2pchat.console.stdio import StdioConsole
@@ -170,6 +172,12 @@ class OptionTests(ProgramTestCase):
     def test_name_without_its_option(self) -> None:
         """A word that belongs to no option is refused with how it should be."""
         self.assertIn("'alice' follows no option", self.refused("-n", "p2pchat", "alice"))
+
+    def test_version(self) -> None:
+        """`--version` tells the version of p2pchat, not of Twisted."""
+        with redirect_stdout(StringIO()) as printed:
+            ended = self.assertRaises(SystemExit, tap.Options().parseOptions, ["--version"])
+        self.assertEqual((printed.getvalue(), ended.code), (f"p2pchat {__version__}\n", 0))
 
     def test_help(self) -> None:
         """The help explains each option with its unit and its default, and the variables."""

@@ -49,8 +49,8 @@ def notice(event: events.Event) -> str | None:
             return (
                 f"{name} is also registered at {address}: another peer has your name, or it is an old entry"
             )
-        case events.Warned(text=text):
-            return f"warning: {visible(text)}"
+        case events.Warned(peer_id=peer_id, text=text):
+            return f"warning about {visible_name(peer_id)}: {visible(text)}"
         case events.LineTraced(peer_id=peer_id, line=line):
             return f"<- {visible_name(peer_id)} {visible(line.decode(errors='backslashreplace'))}"
         case _:

@@ -63,8 +63,8 @@ class House(Protocol):
     def seek(self, dst: PeerId) -> None:
         """Try to get a link with *dst*, if it is known where it is."""
 
-    def warn(self, text: str) -> None:
-        """Tell the user something about what was asked for."""
+    def warn(self, peer_id: PeerId, text: str) -> None:
+        """Tell the user something about a message to a peer."""
 
     def complained(self, neighbour: Neighbour, error: Error) -> None:
         """A peer sent an ERROR that is about none of our messages."""
@@ -245,9 +245,7 @@ class Router:
                 self._house.complained(neighbour, message)
             return
         code = message.reason or "error"
-        delivery.trouble = (
-            f"{neighbour.peer_id} says {code}: {message.detail or MEANINGS.get(code, 'no detail given')}"
-        )
+        delivery.trouble = f"the peer says {code}: {message.detail or MEANINGS.get(code, 'no detail given')}"
         if code not in TRANSIENT:
             self._fail(delivery, code, delivery.trouble)
 
@@ -302,9 +300,8 @@ class Router:
 
     def _warn_if_long(self, neighbour: Neighbour, line: bytes) -> None:
         if neighbour.plain and len(line) > PLAIN_LINE:
-            self._house.warn(
-                f"{neighbour.peer_id} may not take a line of {len(line)} bytes; up to {PLAIN_LINE} is safe"
-            )
+            text = f"it may not take a line of {len(line)} bytes; up to {PLAIN_LINE} is safe"
+            self._house.warn(neighbour.peer_id, text)
 
     def _overdue(self, delivery: Delivery) -> None:
         if delivery.state is State.SEEKING:

@@ -27,7 +27,7 @@ nasty_notices: st.SearchStrategy[events.Event] = st.one_of(
     st.builds(events.RosterChanged, *[st.lists(nasty_ids, max_size=12).map(tuple)] * 3),
     st.builds(events.RendezvousLost, st.just(HERE), nasty_text),
     st.builds(events.NameTaken, nasty_ids, st.just(HERE)),
-    st.builds(events.Warned, nasty_text),
+    st.builds(events.Warned, nasty_ids, nasty_text),
     st.builds(events.LineTraced, nasty_ids, st.binary()),
 )
 
@@ -68,7 +68,7 @@ NOTICES: list[tuple[events.Event, str | None]] = [
         events.NameTaken(BOB, HERE),
         "bob@UnB is also registered at 10.0.1.2:7070: another peer has your name, or it is an old entry",
     ),
-    (events.Warned("careful"), "warning: careful"),
+    (events.Warned(BOB, "careful"), "warning about bob@UnB: careful"),
     (events.LineTraced(BOB, b'{"a":"\xff\n"}'), '<- bob@UnB {"a":"\\xff␊"}'),
     (events.MessageSent("m1", BOB), None),
 ]

@@ -131,7 +131,7 @@ class SendingTests(ConsoleTestCase):
         self.tell(peer, type="ERROR", code="no\nway: sent", ref=sent["msg_id"], detail="go\x1b[31m")
         self.assertEqual(
             alice.screen[-1],
-            "#1 to @carol@UnB: failed: no␊way:<U+0020>sent: carol@UnB says no␊way: sent: go␛[31m",
+            "#1 to @carol@UnB: failed: no␊way:<U+0020>sent: the peer says no␊way: sent: go␛[31m",
         )
 
     def test_program_ends(self) -> None:

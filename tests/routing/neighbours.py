@@ -74,7 +74,7 @@ class House:
         """Note it."""
         self.sought.append(dst)
 
-    def warn(self, text: str) -> None:
+    def warn(self, peer_id: PeerId, text: str) -> None:
         """Note it."""
         self.warnings.append(text)
 
