@@ -55,7 +55,7 @@ class House:
         self.began: list[Delivery] = []
         self.settlements: list[Delivery] = []
         self.sought: list[PeerId] = []
-        self.warnings: list[str] = []
+        self.warnings: list[tuple[PeerId, str]] = []
         self.complaints: list[Error] = []
 
     def show(self, neighbour: routing.Neighbour, message: Send | Pub) -> None:
@@ -76,7 +76,7 @@ class House:
 
     def warn(self, peer_id: PeerId, text: str) -> None:
         """Note it."""
-        self.warnings.append(text)
+        self.warnings.append((peer_id, text))
 
     def complained(self, neighbour: routing.Neighbour, error: Error) -> None:
         """Note it."""
