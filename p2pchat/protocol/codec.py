@@ -7,6 +7,9 @@ again with the forgiveness that clients in the field need (section 9.10).
 from __future__ import annotations
 
 import json
+import re
+from array import array
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -18,6 +21,15 @@ from p2pchat.protocol.messages import PLAIN_TTL, TYPES, Message, Send
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 #: A `PeerId` is a str of ours, which is written like any other.
 _encoder = msgspec.json.Encoder(enc_hook=str)
+
+#: How deep a line may be nested. Messages need one level; what others add to them may have some, but how
+#: much an interpreter stands must not decide what is a message.
+MAX_DEPTH = 64
+
+#: Strings, in which brackets mean nothing; all bytes but brackets; and brackets as steps down and up.
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 
 #: The longest value of a peer's that an error text repeats, in characters.
 _MAX_QUOTE = 64
@@ -32,13 +44,13 @@ def decode(line: bytes) -> Message:
     :raises UnknownType: a well-formed message of a type that we do not know.
     :raises ProtocolError: anything else that is not a message.
     """
+    if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _is_too_deep(line):
+        raise ProtocolError(ErrorCode.BAD_FORMAT, f"nested deeper than {MAX_DEPTH}")
     try:
         message = _decoder.decode(line)
     except msgspec.ValidationError:
         # Not quite a message; what stands behind the first fault was not looked at yet.
         return _decode_forgiving(line)
-    except RecursionError:
-        raise ProtocolError(ErrorCode.BAD_FORMAT, "nested too deeply") from None
     except (msgspec.DecodeError, ValueError) as problem:
         # Since msgspec 0.21 the first is the second; the second alone is what wrong UTF-8 raises.
         raise ProtocolError(ErrorCode.BAD_FORMAT, f"not JSON: {problem}") from None
@@ -87,10 +99,16 @@ def check_size(message: Message) -> None:
         raise ProtocolError(ErrorCode.LINE_TOO_LONG, detail, limit=MAX_LINE)
 
 
+def _is_too_deep(line: bytes) -> bool:
+    """Whether brackets open deeper than is allowed."""
+    steps = _STRING.sub(b"", line).translate(_STEPS, _NO_BRACKETS)
+    return max(accumulate(array("b", steps)), default=0) > MAX_DEPTH
+
+
 def _decode_forgiving(line: bytes) -> Message:
     try:
         fields = msgspec.json.decode(line)
-    except (msgspec.DecodeError, ValueError, RecursionError):
+    except (msgspec.DecodeError, ValueError):
         # What the strict decoder skipped or did not reach, such as a number of 5000 digits.
         raise ProtocolError(ErrorCode.BAD_FORMAT, "holds a value that cannot be read") from None
     if not isinstance(fields, dict):
@@ -104,9 +122,6 @@ def _decode_forgiving(line: bytes) -> Message:
         return msgspec.convert(_forgive(kind, fields), Message)  # type: ignore[no-any-return]
     except msgspec.ValidationError as problem:
         raise ProtocolError(ErrorCode.BAD_FORMAT, f"{kind}: {problem}", ref, kind=kind) from None
-    except RecursionError:
-        # The detail of an ERROR can be read a little deeper than it can be written.
-        raise ProtocolError(ErrorCode.BAD_FORMAT, f"{kind}: nested too deeply", ref, kind=kind) from None
 
 
 def _kind(fields: dict[str, Any]) -> str:
