@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, cast
 
+import msgspec
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
@@ -18,7 +19,6 @@ from twisted.internet.protocol import Factory
 from twisted.protocols.basic import LineOnlyReceiver
 
 from benchmarks.drive import MESSAGES, PAYLOAD, ROUND_TRIPS, WINDOW, Drive
-from p2pchat.protocol.codec import decode, encode
 from p2pchat.protocol.messages import Ack, Send
 
 reactor: Any = _reactor
@@ -60,18 +60,20 @@ class _Json:
 class _Msgspec:
     """The JSON that p2pchat uses, typed and validating."""
 
-    @staticmethod
-    def read(line: bytes) -> Any:
-        message: Any = decode(line)
-        return message.msg_id
+    read_message = msgspec.json.Decoder(Send | Ack).decode
+    write_message = msgspec.json.Encoder().encode
 
-    @staticmethod
-    def send(msg_id: str) -> bytes:
-        return encode(Send(msg_id, "alice@lobby", "bob@lobby", PAYLOAD, ttl=8))[:-1]
+    @classmethod
+    def read(cls, line: bytes) -> str:
+        return cls.read_message(line).msg_id
 
-    @staticmethod
-    def ack(msg_id: str) -> bytes:
-        return encode(Ack(msg_id, "bob@lobby", src="bob@lobby", dst="alice@lobby", ttl=8))[:-1]
+    @classmethod
+    def send(cls, msg_id: str) -> bytes:
+        return cls.write_message(Send(msg_id, "alice@lobby", "bob@lobby", PAYLOAD, ttl=8))
+
+    @classmethod
+    def ack(cls, msg_id: str) -> bytes:
+        return cls.write_message(Ack(msg_id, "bob@lobby", src="bob@lobby", dst="alice@lobby", ttl=8))
 
 
 CODECS: dict[str, Any] = {"json": _Json, "msgspec": _Msgspec}

@@ -102,6 +102,8 @@ class Router:
         self.complaints = Allowance(COMPLAINTS_PER_S)
         self.pending = Deliveries()
         self._own = own
+        #: The same for messages: the encoder is slow with anything but a plain str.
+        self._own_text = str(own)
         self._house = house
         self._now = now
         self._new_id = new_id
@@ -213,7 +215,8 @@ class Router:
         self._refuse_forged(message)
         self._show_once(neighbour, message)
         if message.require_ack:
-            ack = Ack(message.msg_id, self._own, src=self._own, dst=message.src, ttl=ORIGIN_TTL)
+            own = self._own_text
+            ack = Ack(message.msg_id, own, src=own, dst=message.src, ttl=ORIGIN_TTL)
             if not self._answer(neighbour, ack):
                 self.tally.confirmations_refused += 1
 
@@ -275,9 +278,8 @@ class Router:
 
     def _message(self, delivery: Delivery) -> Send:
         attempt = delivery.tries if delivery.tries > 1 else UNSET
-        return Send(
-            delivery.msg_id, self._own, delivery.dst, delivery.payload, ttl=ORIGIN_TTL, attempt=attempt
-        )
+        dst = str(delivery.dst)
+        return Send(delivery.msg_id, self._own_text, dst, delivery.payload, ttl=ORIGIN_TTL, attempt=attempt)
 
     def _transmit(self, neighbour: Neighbour, delivery: Delivery) -> None:
         delivery.tries += 1
