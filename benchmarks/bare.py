@@ -65,7 +65,8 @@ class _Msgspec:
 
     @classmethod
     def read(cls, line: bytes) -> str:
-        return cls.read_message(line).msg_id
+        msg_id: str = cls.read_message(line).msg_id
+        return msg_id
 
     @classmethod
     def send(cls, msg_id: str) -> bytes:
