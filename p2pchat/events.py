@@ -95,6 +95,13 @@ class PeerComplained(Struct, frozen=True, gc=False):
     ref: str
 
 
+class AddressFailed(Struct, frozen=True, gc=False):
+    """The first dial of an address that the user gave came to nothing. It goes on being dialled."""
+
+    address: Address
+    why: str
+
+
 class RosterChanged(Struct, frozen=True, gc=False):
     """Peers came to the rendezvous, left it, or have another address."""
 
@@ -155,6 +162,7 @@ Event = (
     | NeighbourUp
     | NeighbourDown
     | PeerComplained
+    | AddressFailed
     | RosterChanged
     | RendezvousFound
     | RendezvousLost

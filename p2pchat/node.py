@@ -97,7 +97,8 @@ class Node(MultiService):
         )
         self.switchboard.setServiceParent(self)
         for address in settings.peers:
-            self.switchboard.add_fixed(address)
+            first_dial = self.switchboard.add_fixed(address).outcome()
+            first_dial.addErrback(self._address_failed, address)
         self.registration = self._make_registration(random)
 
     @property
@@ -387,6 +388,10 @@ class Node(MultiService):
         if address is not None and not self.switchboard.diallers_of(peer_id):
             self.switchboard.dial_listed(peer_id, address)
         return self.switchboard.diallers_of(peer_id)
+
+    def _address_failed(self, failure: Failure, address: Address) -> None:
+        if not self._is_stopping:
+            self._tell(events.AddressFailed(address, failure.getErrorMessage()))
 
     def _tick(self) -> None:
         try:

@@ -37,6 +37,19 @@ class MeetingTests(NodeTestCase):
         self.assert_chatting(alice, bob)
         self.assertEqual((alice.node.roster, alice.node.registration), ({}, None))
 
+    def test_address_without_anybody(self) -> None:
+        """Of an address where nobody is, the user is told once, with the reason; a stop is no reason."""
+        bob = self.join("bob", "10.0.2.2", rendezvous=None)
+        addresses = (Address(bob.ip, 7070), Address("10.0.2.3", 7070))
+        alice = self.join("alice", rendezvous=None, peers=addresses)
+        self.pass_time(30)
+        (failed,) = alice.told(events.AddressFailed)
+        self.assertEqual(failed.address, addresses[1])
+        self.assertIn("refused", failed.why)
+        carol = self.join("carol", rendezvous=None, peers=(Address(bob.ip, 7070),))
+        self.leave(carol)
+        self.assertEqual(carol.told(events.AddressFailed), [])
+
     def test_peer_that_comes_later(self) -> None:
         """An address without anybody is dialled until somebody is there."""
         bob = self.join("bob", rendezvous=None, peers=(Address("10.0.5.5", 7070),))

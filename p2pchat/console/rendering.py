@@ -42,6 +42,8 @@ def notice(event: events.Event) -> str | None:
             return f"{visible_name(peer_id)} is no longer linked: {visible(why)}"
         case events.PeerComplained():
             return _complaint(event)
+        case events.AddressFailed(address=address, why=why):
+            return f"no link with {address}: {visible(why)}. Trying again until there is one."
         case events.RosterChanged():
             return _roster(event)
         case events.NameTaken(peer_id=peer_id, address=address):

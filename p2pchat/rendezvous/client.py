@@ -117,7 +117,7 @@ class RendezvousClient:
         :raises NobodyThere: nobody does.
         :raises RendezvousError: there is no telling.
         """
-        visitor = await self._connect(Factory.forProtocol(Protocol))
+        visitor = await self._connect(_KnockFactory())
         visitor.transport.abortConnection()  # type: ignore[attr-defined]
 
     async def _ask(self, kind: str, **fields: str | int) -> dict[str, Any]:
@@ -247,6 +247,11 @@ class _Conversation(Protocol):
             self._deadline.cancel()
         # Not loseConnection: a server that does not read would keep us here.
         self.transport.abortConnection()  # type: ignore[union-attr]
+
+
+class _KnockFactory(Factory):
+    noisy = False
+    protocol = Protocol
 
 
 class _ConversationFactory(Factory):

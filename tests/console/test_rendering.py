@@ -26,6 +26,7 @@ nasty_notices: st.SearchStrategy[events.Event] = st.one_of(
     st.builds(events.PeerComplained, nasty_ids, nasty_text, nasty_text, nasty_text),
     st.builds(events.RosterChanged, *[st.lists(nasty_ids, max_size=12).map(tuple)] * 3),
     st.builds(events.RendezvousLost, st.just(HERE), nasty_text),
+    st.builds(events.AddressFailed, st.just(HERE), nasty_text),
     st.builds(events.NameTaken, nasty_ids, st.just(HERE)),
     st.builds(events.Warned, nasty_ids, nasty_text),
     st.builds(events.LineTraced, nasty_ids, st.binary()),
@@ -59,6 +60,10 @@ NOTICES: list[tuple[events.Event, str | None]] = [
     (
         events.RendezvousLost(HERE, "refused"),
         "the rendezvous 10.0.1.2:7070 does not work: refused. Links stay; trying again until it does.",
+    ),
+    (
+        events.AddressFailed(HERE, "connection refused"),
+        "no link with 10.0.1.2:7070: connection refused. Trying again until there is one.",
     ),
     (
         events.RendezvousHosted(HERE),
