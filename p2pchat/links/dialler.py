@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import attrs
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectionRefusedError, DNSLookupError, TimeoutError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
@@ -168,7 +169,17 @@ class Dialler:
             self._wakeup = None
 
 
+_IN_WORDS: dict[type[Exception], str] = {
+    ConnectionRefusedError: "connection refused",
+    DNSLookupError: "no host of that name is known",
+    TimeoutError: "no answer",
+}
+
+
 def describe(failure: Failure) -> str:
     """Say in a few words why a connection could not be made."""
+    for kind, words in _IN_WORDS.items():
+        if isinstance(failure.value, kind):
+            return words
     text = failure.getErrorMessage().rstrip(".")
     return text.rpartition(": ")[2] or type(failure.value).__name__

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectingCancelledError, ConnectionRefusedError
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionRefusedError,
+    DNSLookupError,
+    TimeoutError,
+)
 from twisted.python.failure import Failure
 
 from p2pchat.addresses import Address
@@ -206,7 +212,12 @@ class StopTests(DiallerTestCase):
 class DescribeTests(LinkTestCase):
     def test_in_a_few_words(self) -> None:
         """A failure to connect is told in a few words, and never in none."""
-        self.assertEqual(describe(Failure(ConnectionRefusedError())), "Connection was refused by other side")
-        refused = ConnectionRefusedError(111, "Connection refused")
-        self.assertEqual(describe(Failure(refused)), "111: Connection refused".rpartition(": ")[2])
+        for problem, words in (
+            (ConnectionRefusedError(), "connection refused"),
+            (ConnectionRefusedError(111, "Connection refused"), "connection refused"),
+            (DNSLookupError("nosuch.example"), "no host of that name is known"),
+            (TimeoutError(), "no answer"),
+            (ConnectError(101, "Network is unreachable"), "Network is unreachable"),
+        ):
+            self.assertEqual(describe(Failure(problem)), words)
         self.assertEqual(describe(Failure(ValueError())), "ValueError")
