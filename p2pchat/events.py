@@ -30,10 +30,14 @@ class MessageArrived(Struct, frozen=True, gc=False):
 
 
 class MessageSent(Struct, frozen=True, gc=False):
-    """A message of ours was given to a link for the first time."""
+    """A message of ours was given to a link for the first time.
+
+    :param via: the neighbour that got it: the destination itself, or a relay.
+    """
 
     msg_id: str
     dst: PeerId
+    via: PeerId
 
 
 class MessageConfirmed(Struct, frozen=True, gc=False):
@@ -41,12 +45,14 @@ class MessageConfirmed(Struct, frozen=True, gc=False):
 
     :param took_s: seconds from the user's word to the confirmation.
     :param tries: how often it was sent.
+    :param via: the neighbour that got the last try.
     """
 
     msg_id: str
     dst: PeerId
     took_s: float
     tries: int
+    via: PeerId
 
 
 class MessageFailed(Struct, frozen=True, gc=False):

@@ -35,7 +35,7 @@ from p2pchat.rendezvous.client import Registered
 from p2pchat.rendezvous.registration import Registration
 from p2pchat.rendezvous.roster import Changes
 from p2pchat.rendezvous.server import RendezvousServer
-from p2pchat.routing import router as routing
+from p2pchat.routing import neighbourhood as routing
 from p2pchat.routing.delivery import Delivery, State
 from p2pchat.routing.router import Router
 from p2pchat.settings import SHARED_RENDEZVOUS, Settings
@@ -228,7 +228,9 @@ class Node(MultiService):
         return {
             **attrs.asdict(self.router.tally),
             "complaints_not_shown": self.router.complaints.refused,
-            "pending": len(self.router.pending),
+            **self.router.sizes(),
+            "routes_evicted": self.router.routes.evicted,
+            "questions_not_asked": self.router.discovery.refused,
             "neighbours": len(self.neighbours),
             "connections": self.switchboard.link_count,
             "connections_turned_away": self.switchboard.turned_away,
@@ -274,9 +276,9 @@ class Node(MultiService):
         """Let the router decide what becomes of what went over a link that ended."""
         self.router.link_lost(neighbour, why)
 
-    def message_received(self, neighbour: Neighbour, message: Message) -> None:
+    def message_received(self, neighbour: Neighbour, message: Message, line: bytes) -> None:
         """Let the router decide."""
-        self.router.received(neighbour, message)
+        self.router.received(neighbour, message, line)
 
     def line_traced(self, peer_id: PeerId, line: bytes) -> None:
         """Tell who watches."""
@@ -295,19 +297,22 @@ class Node(MultiService):
 
     def sent(self, delivery: Delivery) -> None:
         """Tell that a message is on its way."""
-        self._tell(events.MessageSent(delivery.msg_id, delivery.dst))
+        self._tell(events.MessageSent(delivery.msg_id, delivery.dst, delivery.via))
 
     def settled(self, delivery: Delivery) -> None:
         """Tell what became of a message."""
         if delivery.state is State.CONFIRMED:
             self._tell(
-                events.MessageConfirmed(delivery.msg_id, delivery.dst, delivery.took_s, delivery.tries)
+                events.MessageConfirmed(
+                    delivery.msg_id, delivery.dst, delivery.took_s, delivery.tries, delivery.via
+                )
             )
         else:
+            why = delivery.why
+            if delivery.code == ErrorCode.NO_ROUTE:
+                why += f"; {self._why_not_linked(delivery.dst)}"
             self._tell(
-                events.MessageFailed(
-                    delivery.msg_id, delivery.dst, delivery.payload, delivery.code, delivery.why
-                )
+                events.MessageFailed(delivery.msg_id, delivery.dst, delivery.payload, delivery.code, why)
             )
 
     def seek(self, dst: PeerId) -> None:
@@ -388,6 +393,15 @@ class Node(MultiService):
         if address is not None and not self.switchboard.diallers_of(peer_id):
             self.switchboard.dial_listed(peer_id, address)
         return self.switchboard.diallers_of(peer_id)
+
+    def _why_not_linked(self, peer_id: PeerId) -> str:
+        """Say what came of dialling a peer."""
+        diallers = self.switchboard.diallers_of(peer_id)
+        if not diallers:
+            return "its address is not known"
+        if diallers[0].held:
+            return f"it is not dialled: {diallers[0].held}"
+        return f"dialling {diallers[0].address}: {diallers[0].last_failure or 'no answer yet'}"
 
     def _address_failed(self, failure: Failure, address: Address) -> None:
         if not self._is_stopping:

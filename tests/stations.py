@@ -10,7 +10,7 @@ from p2pchat.links.neighbour import Neighbour
 from p2pchat.links.switchboard import Switchboard
 from p2pchat.protocol.messages import Error, Message, Pub, Send
 from p2pchat.protocol.names import PeerId
-from p2pchat.routing import router as routing
+from p2pchat.routing import neighbourhood as routing
 from p2pchat.routing.delivery import Delivery, State
 from p2pchat.routing.router import Router
 from p2pchat.testing import MemoryHost
@@ -52,9 +52,9 @@ class Station:
         """Let the router decide."""
         self.router.link_lost(neighbour, why)
 
-    def message_received(self, neighbour: Neighbour, message: Message) -> None:
+    def message_received(self, neighbour: Neighbour, message: Message, line: bytes) -> None:
         """Let the router decide."""
-        self.router.received(neighbour, message)
+        self.router.received(neighbour, message, line)
 
     def line_traced(self, peer_id: PeerId, line: bytes) -> None:
         """Nobody watches."""

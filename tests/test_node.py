@@ -11,7 +11,7 @@ from p2pchat.links import switchboard
 from p2pchat.node import READY_S
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
-from p2pchat.routing.delivery import SEEK_S
+from p2pchat.routing.discovery import SEEK_S
 from p2pchat.settings import Settings
 from tests.village import RENDEZVOUS, NodeTestCase
 
@@ -107,7 +107,9 @@ class MessageTests(NodeTestCase):
         alice, bob = self.meet("alice", "bob")
         delivery = alice.node.send(bob.own, "hi")
         self.pass_time(1)
-        self.assertEqual(alice.told(events.MessageSent), [events.MessageSent(delivery.msg_id, bob.own)])
+        self.assertEqual(
+            alice.told(events.MessageSent), [events.MessageSent(delivery.msg_id, bob.own, bob.own)]
+        )
         (confirmed,) = alice.told(events.MessageConfirmed)
         self.assertEqual((confirmed.dst, confirmed.tries), (bob.own, 1))
         self.assertAlmostEqual(confirmed.took_s, 0.002)

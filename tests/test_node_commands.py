@@ -14,7 +14,7 @@ from p2pchat.links.dialler import DialFailed
 from p2pchat.links.questions import LinkClosed
 from p2pchat.node import NotLinked
 from p2pchat.protocol.names import PeerId
-from p2pchat.routing.delivery import SEEK_S
+from p2pchat.routing.discovery import SEEK_S
 from tests.village import NodeTestCase, Villager
 
 CAROL = PeerId("carol@UnB")

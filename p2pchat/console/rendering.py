@@ -11,6 +11,7 @@ from p2pchat.links.link import Link
 from p2pchat.links.neighbour import Neighbour
 from p2pchat.protocol.errors import MEANINGS
 from p2pchat.protocol.names import PeerId
+from p2pchat.routing.routes import EXPIRY_S, Route
 
 #: Names that one line about the roster holds.
 _MAX_NAMES = 10
@@ -157,6 +158,41 @@ def link_row(peer_id: PeerId, link: Link, now_s: float) -> tuple[str, ...]:
         "plain" if link.plain else "",
     )
 
+
+def through(via: PeerId, dst: PeerId) -> str:
+    """Render the relay that a message took, if it took one."""
+    return "" if via == dst else f" through {visible_name(via)}"
+
+
+def quality(route: Route) -> str:
+    """Render how a route has done."""
+    tried = route.confirmed + route.unconfirmed
+    return f"{route.confirmed} of {tried} confirmed" if tried else "not tried yet"
+
+
+def way(route: Route, now_s: float) -> str:
+    """Render one way to a peer."""
+    how = "directly" if route.is_direct else f"through {visible_name(route.hop)}, {route.hops} hops"
+    last = f", last {duration(now_s - route.confirmed_at_s)} ago" if route.confirmed_at_s is not None else ""
+    return f"{how}, rtt {milliseconds(route.rtt_s)}, {quality(route)}{last}"
+
+
+def route_row(route: Route, now_s: float) -> tuple[str, ...]:
+    """Render one route as a row of `/routes`."""
+    at_s = route.confirmed_at_s
+    return (
+        visible_name(route.dst),
+        visible_name(route.hop),
+        str(route.hops),
+        milliseconds(route.rtt_s),
+        quality(route),
+        "-" if at_s is None else f"{duration(now_s - at_s)} ago",
+        duration(now_s - route.learned_at_s),
+        duration(route.touched_at_s + EXPIRY_S - now_s),
+    )
+
+
+ROUTE_HEADING = ("destination", "next hop", "hops", "rtt", "quality", "last confirmed", "age", "expires in")
 
 LINK_HEADING = ("neighbour", "address", "way", "rtt", "queue", "in", "out", "age", "")
 

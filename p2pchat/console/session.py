@@ -26,6 +26,9 @@ from p2pchat.protocol.names import Destination, PeerId, ToAll, ToNamespace, ToPe
 #: Messages of the user's whose outcome may be open before no more input is read.
 MAX_OPEN = 256
 
+#: Rows of a table that are shown; a large network knows thousands of routes.
+MAX_ROWS = 200
+
 #: What the user hears of a defect of ours.
 _DEFECT = "Something failed inside p2pchat; the log says what. Nothing else was changed."
 
@@ -128,10 +131,7 @@ class Session:
         if not shown:
             self._show(f"Nobody else is known in {visible_name(str(command.scope))}.")
             return
-        rows: list[tuple[str, ...]] = [rendering.PEER_HEADING]
-        rows += (self._peer_row(peer_id) for peer_id in sorted(shown))
-        for line in rendering.table(rows):
-            self._show(line)
+        self._show_table(rendering.PEER_HEADING, [self._peer_row(peer_id) for peer_id in sorted(shown)])
 
     @_do.register
     def _(self, command: commands.Connect) -> None:
@@ -156,13 +156,14 @@ class Session:
         if not links:
             self._show("No peer is linked, so there are no routes.")
             return
-        rows = [
-            rendering.LINK_HEADING,
-            *(rendering.link_row(peer_id, link, now_s) for peer_id, link in links),
-        ]
-        for line in rendering.table(rows):
-            self._show(line)
-        self._show("Each neighbour is its own next hop; there are no routes over others.")
+        self._show_table(
+            rendering.LINK_HEADING, [rendering.link_row(peer_id, link, now_s) for peer_id, link in links]
+        )
+        routes = [route for route in self._node.router.routes if not route.is_direct]
+        if routes:
+            self._show_table(rendering.ROUTE_HEADING, [rendering.route_row(route, now_s) for route in routes])
+        else:
+            self._show("No routes over others are known: each neighbour is its own next hop.")
 
     @_do.register
     def _(self, command: commands.Who) -> None:
@@ -176,6 +177,20 @@ class Session:
             offers = ", ".join(sorted(map(visible_name, link.features))) or "nothing"
             rtt = rendering.milliseconds(link.rtt_s)
             self._show(f"  link: {link.address}, {way}, rtt {rtt}, offers {offers}")
+        self._show_ways(peer_id)
+
+    def _show_ways(self, peer_id: PeerId) -> None:
+        """Say how a peer would be reached now, and why that way."""
+        routes, now_s = self._node.router.routes, self._node.now_s
+        ways = routes.ways(peer_id, now_s)
+        if not ways:
+            self._show("  way: none is known; a message would dial it and ask the neighbours for one")
+            return
+        best, *others = ways
+        self._show(f"  way: {rendering.way(best, now_s)}{'' if others else '; no other is known'}")
+        for other in others:
+            why = routes.why_not(other, best, now_s)
+            self._show(f"  other way: {rendering.way(other, now_s)}; not taken: {why}")
 
     @_do.register
     def _(self, command: commands.Ping) -> None:
@@ -227,11 +242,12 @@ class Session:
         match event:
             case events.MessageArrived():
                 self._show(rendering.arrived(event, self._clock_time()))
-            case events.MessageSent(msg_id=msg_id, dst=dst):
-                self._show(f"{self._title(msg_id, dst)}: sent")
-            case events.MessageConfirmed(msg_id=msg_id, dst=dst, took_s=took_s, tries=tries):
+            case events.MessageSent(msg_id=msg_id, dst=dst, via=via):
+                self._show(f"{self._title(msg_id, dst)}: sent{rendering.through(via, dst)}")
+            case events.MessageConfirmed(msg_id=msg_id, dst=dst, took_s=took_s, tries=tries, via=via):
                 again = f", after {tries} tries" if tries > 1 else ""
-                self._end(msg_id, dst, f"confirmed in {rendering.milliseconds(took_s)}{again}")
+                how = rendering.through(via, dst)
+                self._end(msg_id, dst, f"confirmed{how} in {rendering.milliseconds(took_s)}{again}")
             case events.MessageFailed(msg_id=msg_id, dst=dst, code=code, why=why):
                 outcome = code if code == "not confirmed" else f"failed: {visible_name(code)}"
                 self._end(msg_id, dst, f"{outcome}: {visible(why)}")
@@ -272,6 +288,12 @@ class Session:
             self._log.failure("a command failed", result)
             self._show(_DEFECT)
 
+    def _show_table(self, heading: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+        for line in rendering.table([heading, *rows[:MAX_ROWS]]):
+            self._show(line)
+        if len(rows) > MAX_ROWS:
+            self._show(f"... and {len(rows) - MAX_ROWS} more.")
+
     def _known(self) -> set[PeerId]:
         dialled = {dialler.peer_id for dialler in self._node.switchboard.diallers if dialler.peer_id}
         return {*self._node.roster, *self._node.neighbours, *dialled}
@@ -293,6 +315,9 @@ class Session:
         neighbour = self._node.neighbours.get(peer_id)
         if neighbour is not None:
             return rendering.how(neighbour)
+        route = self._node.router.routes.best(peer_id, self._node.now_s)
+        if route is not None:
+            return f"reached through {visible_name(route.hop)}"
         return rendering.not_linked(self._node.switchboard.diallers_of(peer_id), self._node.now_s)
 
     def _rendezvous_status(self) -> str:

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import (
     IConsumer,
     IDelayedCall,
     IHalfCloseableProtocol,
+    IPushProducer,
     ITCPTransport,
 )
 from twisted.internet.protocol import Protocol as TwistedProtocol
@@ -22,12 +23,13 @@ from p2pchat.addresses import Address
 from p2pchat.allowance import Allowance
 from p2pchat.links import life
 from p2pchat.links.greeting import Greeting, check_hello, check_hello_ok, describe_refusal
+from p2pchat.links.intake import Intake
 from p2pchat.links.outgoing import PLAIN_FIRST_S, PLAIN_SPACING_S, Outgoing
 from p2pchat.links.surroundings import Surroundings
 from p2pchat.links.vitals import Vitals
 from p2pchat.protocol.codec import decode, encode, encode_plain
 from p2pchat.protocol.errors import ErrorCode, ProtocolError, UnknownType
-from p2pchat.protocol.framing import MAX_LINE, LineBuffer, TooLong
+from p2pchat.protocol.framing import MAX_LINE, TooLong
 from p2pchat.protocol.messages import (
     FEATURES,
     Bye,
@@ -53,7 +55,7 @@ COMPLAINTS_PER_S = 10
 BYE_WITHIN_S = life.CLOSING_S / 2
 
 
-class _Socket(ITCPTransport, IConsumer):
+class _Socket(ITCPTransport, IConsumer, IPushProducer):
     """What a TCP transport of Twisted is."""
 
 
@@ -72,8 +74,8 @@ class LinkOwner(Protocol):
     def link_gone(self, link: Link, why: str) -> None:
         """The connection has ended, whether the link was ever up or not."""
 
-    def message_received(self, link: Link, message: Message) -> None:
-        """A message that is not about the link itself arrived."""
+    def message_received(self, link: Link, message: Message, line: bytes) -> None:
+        """A message that is not about the link itself arrived, as *line*."""
 
     def line_traced(self, link: Link, line: bytes) -> None:
         """A line arrived while `Surroundings.tracing` is on."""
@@ -117,7 +119,6 @@ class Link(TwistedProtocol):
         self._around = around
         self._clock = around.clock
         self._owner = owner
-        self._lines = LineBuffer()
         self._deaf = False
         self._is_up = False
         self._deadline: IDelayedCall | None = None
@@ -131,6 +132,15 @@ class Link(TwistedProtocol):
     def write(self, line: bytes, urgent: bool = False) -> bool:
         """Send one encoded line; False where too much waits already, or the link has ended."""
         return not self._deaf and self.outgoing.write(line, urgent)
+
+    def pass_on(self, line: bytes, source: PeerId) -> bool:
+        """Send one encoded line that the neighbour *source* brought; False as with `write`."""
+        return not self._deaf and self.outgoing.pass_on(line, source)
+
+    def hold(self, seconds: float) -> None:
+        """Read nothing for a while, so that the peer feels that it sends too much."""
+        if not self._deaf:
+            self.intake.hold(seconds)
 
     def send(self, message: Message) -> None:
         """Send a message about the link itself, ahead of what waits."""
@@ -184,22 +194,15 @@ class Link(TwistedProtocol):
         """Speak first, if we dialled."""
         self._socket.setTcpNoDelay(True)
         self.outgoing = Outgoing(self._socket, self._clock)
+        self.intake = Intake(self._socket, self._clock, self._take_lines)
         self._socket.registerProducer(self.outgoing, True)
         self.set_deadline(life.HANDSHAKE_S)
         if self.dialled:
             self.send(Hello(self._around.own, features=FEATURES))
 
     def dataReceived(self, data: bytes) -> None:
-        """Take bytes, and answer all that they say with one write."""
-        self.outgoing.cork()
-        for line in self._lines.feed(data):
-            if self._deaf:
-                break
-            if isinstance(line, TooLong):
-                self._too_long(line)
-            elif line:
-                self._take(line)
-        self.outgoing.uncork()
+        """Take bytes."""
+        self.intake.feed(data)
 
     def readConnectionLost(self) -> None:
         """The peer will send no more."""
@@ -214,6 +217,23 @@ class Link(TwistedProtocol):
 
     # A line arrived.
 
+    def _take_lines(self, lines: list[bytes | TooLong]) -> int:
+        """Take some lines, and answer all that they say with one write; return how many were taken."""
+        self.outgoing.cork()
+        taken = 0
+        for line in lines:
+            if self.intake.is_held:
+                break
+            taken += 1
+            if self._deaf:
+                continue
+            if isinstance(line, TooLong):
+                self._too_long(line)
+            elif line:
+                self._take(line)
+        self.outgoing.uncork()
+        return taken
+
     def _take(self, line: bytes) -> None:
         self.received += 1
         try:
@@ -226,7 +246,7 @@ class Link(TwistedProtocol):
             elif control is not None:
                 control(self, message)
             else:
-                self._owner.message_received(self, message)
+                self._owner.message_received(self, message, line)
         except ProtocolError as problem:
             self._complain(problem)
         except Exception:
@@ -394,6 +414,7 @@ class Link(TwistedProtocol):
     def end(self, why: str) -> None:
         """Free what is held."""
         self.clear_deadline()
+        self.intake.close()
         self.outgoing.close()
         self._vitals.end(why)
         self._owner.link_gone(self, self.why_down)

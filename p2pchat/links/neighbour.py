@@ -42,3 +42,12 @@ class Neighbour:
     def write(self, line: bytes, urgent: bool = False) -> bool:
         """Send one encoded line; False where too much waits for this peer already."""
         return self.links[-1].write(line, urgent)
+
+    def pass_on(self, line: bytes, source: PeerId) -> bool:
+        """Send one encoded line that the neighbour *source* brought; False where too much waits."""
+        return self.links[-1].pass_on(line, source)
+
+    def hold(self, seconds: float) -> None:
+        """Read nothing from it for a while."""
+        for link in self.links:
+            link.hold(seconds)

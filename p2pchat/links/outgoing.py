@@ -9,6 +9,8 @@ import attrs
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ITransport
 from zope.interface import implementer
 
+from p2pchat.protocol.names import PeerId
+
 #: Lines that wait for one socket: half a minute of what may be sent to a plain peer, and more than
 #: a healthy link ever holds, since the transport takes 64 KiB before it says stop.
 MAX_LINES = 1024
@@ -20,11 +22,26 @@ MAX_BYTES = 512 * 1024
 URGENT_LINES = 256
 URGENT_BYTES = 64 * 1024
 
+#: What lines that others are the source of may take of it, and what those of one source may: a neighbour
+#: that sends too much fills its own share, and neither ours nor that of the others.
+RELAYED_LINES = 768
+RELAYED_BYTES = 384 * 1024
+SOURCE_LINES = 128
+SOURCE_BYTES = 64 * 1024
+
 #: Seconds between two lines to a plain peer: some read one line per segment and drop the rest.
 PLAIN_SPACING_S = 0.05
 
 #: Seconds from our HELLO_OK to the next line to a plain peer.
 PLAIN_FIRST_S = 0.25
+
+
+@attrs.define(eq=False)
+class _Lane:
+    """What one source has waiting."""
+
+    lines: deque[bytes] = attrs.Factory(deque)
+    bytes: int = 0
 
 
 @implementer(IPushProducer)
@@ -47,7 +64,11 @@ class Outgoing:
     _paused: bool = False
     _urgent: deque[bytes] = attrs.Factory(deque)
     _lines: deque[bytes] = attrs.Factory(deque)
+    #: What neighbours brought, by who did; whose turn is next comes first.
+    _lanes: dict[PeerId, _Lane] = attrs.Factory(dict)
     _bytes: int = 0
+    _relayed: int = 0
+    _relayed_bytes: int = 0
     #: Lines must be queued: the transport said stop, or the peer wants them spaced.
     _held: bool = False
     _wakeup: IDelayedCall | None = None
@@ -61,7 +82,7 @@ class Outgoing:
     @property
     def waiting(self) -> int:
         """Lines that wait here, not counting what the transport holds."""
-        return len(self._urgent) + len(self._lines)
+        return len(self._urgent) + len(self._lines) + self._relayed
 
     def space_out(self, first_after_s: float) -> None:
         """From now on send one line at a time, as plain peers need it (9.5).
@@ -92,6 +113,37 @@ class Outgoing:
         self._keep(line, urgent and not self._finishing)
         return True
 
+    def pass_on(self, line: bytes, source: PeerId) -> bool:
+        """Send one encoded line that a neighbour brought, or keep it until it can be sent.
+
+        Behind our own lines; those of several sources take turns.
+
+        :return: False where too much of that source, or of all of them, waits already.
+        """
+        if not self._held:
+            return self.write(line)
+        lane = self._lanes.get(source) or _Lane()
+        size = len(line)
+        if (
+            self._closed
+            or self._finishing
+            or len(lane.lines) >= SOURCE_LINES
+            or lane.bytes + size > SOURCE_BYTES
+            or self._relayed >= RELAYED_LINES
+            or self._relayed_bytes + size > RELAYED_BYTES
+        ):
+            self.refused += 1
+            return False
+        lane.lines.append(line)
+        lane.bytes += size
+        self._lanes[source] = lane
+        self.taken += 1
+        self._relayed += 1
+        self._relayed_bytes += size
+        self._bytes += size
+        self._flush()
+        return True
+
     def write_last(self, line: bytes, within_s: float) -> None:
         """Send one line behind what waits, however much that is: a BYE.
 
@@ -100,6 +152,8 @@ class Outgoing:
         """
         if self._closed:
             return
+        while self._relayed:
+            self._lines.append(self._take_relayed())
         if self._spacing_s:
             room = int(within_s / self._spacing_s) - 1
             while self.waiting > room:
@@ -132,7 +186,8 @@ class Outgoing:
         self._on_empty = None
         self._urgent.clear()
         self._lines.clear()
-        self._bytes = 0
+        self._lanes.clear()
+        self._bytes = self._relayed = self._relayed_bytes = 0
         self._cancel_wakeup()
 
     def pauseProducing(self) -> None:
@@ -163,7 +218,8 @@ class Outgoing:
         while self.waiting and not self._paused:
             if self._spacing_s and not self._may_write_now():
                 return
-            line = (self._urgent or self._lines).popleft()
+            queue = self._urgent or self._lines
+            line = queue.popleft() if queue else self._take_relayed()
             self._bytes -= len(line)
             self._transport.write(line)
         if not self._paused and not self._spacing_s and not self._closed:
@@ -171,6 +227,18 @@ class Outgoing:
         if self._on_empty is not None and not self.waiting:
             do, self._on_empty = self._on_empty, None
             do()
+
+    def _take_relayed(self) -> bytes:
+        """Take a line of the source whose turn it is; then it is the turn of the others."""
+        source = next(iter(self._lanes))
+        lane = self._lanes.pop(source)
+        line = lane.lines.popleft()
+        lane.bytes -= len(line)
+        self._relayed -= 1
+        self._relayed_bytes -= len(line)
+        if lane.lines:
+            self._lanes[source] = lane
+        return line
 
     def _may_write_now(self) -> bool:
         """Whether the spacing is kept; if not, wake up when it is."""

@@ -52,8 +52,8 @@ class Board(Protocol):
     def link_lost(self, neighbour: Neighbour, why: str) -> None:
         """The link that was sent on has ended, but the peer has others."""
 
-    def message_received(self, neighbour: Neighbour, message: Message) -> None:
-        """A neighbour sent something that is not about the link itself."""
+    def message_received(self, neighbour: Neighbour, message: Message, line: bytes) -> None:
+        """A neighbour sent something that is not about the link itself, as *line*."""
 
     def line_traced(self, peer_id: PeerId, line: bytes) -> None:
         """A line arrived while tracing is on."""
@@ -268,11 +268,11 @@ class Switchboard(Service):
                 self._dialled_link_gone(dialler, link)
         self._check_all_gone()
 
-    def message_received(self, link: Link, message: Message) -> None:
+    def message_received(self, link: Link, message: Message, line: bytes) -> None:
         """Pass a message on to the node."""
         neighbour = self.neighbours.get(link.peer_id)
         # A link that says its farewells may still bring messages, and carry what answers them.
-        self._board.message_received(neighbour or Neighbour(link.peer_id, [link]), message)
+        self._board.message_received(neighbour or Neighbour(link.peer_id, [link]), message, line)
 
     def line_traced(self, link: Link, line: bytes) -> None:
         """Pass a traced line on to the node."""

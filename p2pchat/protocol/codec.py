@@ -21,6 +21,8 @@ from p2pchat.protocol.messages import PLAIN_TTL, TYPES, Message, Send
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 #: A `PeerId` is a str of ours, which is written like any other.
 _encoder = msgspec.json.Encoder(enc_hook=str)
+#: Values that are passed on are not read, so that they stay as they are, byte for byte.
+_splitter: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 #: How deep a line may be nested. Messages need one level; what others add to them may have some, but how
 #: much an interpreter stands must not decide what is a message.
@@ -30,6 +32,8 @@ MAX_DEPTH = 64
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 #: The longest value of a peer's that an error text repeats, in characters.
 _MAX_QUOTE = 64
@@ -82,10 +86,55 @@ def encode_plain(message: Message) -> bytes:
         message = msgspec.structs.replace(message, ttl=PLAIN_TTL)
     if isinstance(message, Send) and message.attempt is not msgspec.UNSET:
         message = msgspec.structs.replace(message, attempt=msgspec.UNSET)
-    line = encode(message)
+    return _ascii(encode(message))
+
+
+def pass_on(line: bytes, **changed: object) -> bytes:
+    """Write a line that arrived once more, for a peer of our own kind: kept as it was (section 4).
+
+    :param changed: the fields that are not, such as the ttl.
+    :raises ProtocolError: it became too long, or holds what cannot be written.
+    """
+    return _fitting(_encoder.encode(_fields(line) | changed) + b"\n")
+
+
+def pass_on_plain(line: bytes, message: Message) -> bytes:
+    """Write a line that arrived once more, for a plain peer: as `encode_plain` does, unknown fields kept.
+
+    :param message: what *line* was read as; what plain peers need is always written.
+    :raises ProtocolError: it became too long, or holds what cannot be written.
+    """
+    fields = _fields(line) | msgspec.to_builtins(message, str_keys=True)
+    fields["ttl"] = PLAIN_TTL
+    fields.pop("attempt", None)
+    return _fitting(_ascii(_encoder.encode(fields) + b"\n"))
+
+
+def _fields(line: bytes) -> dict[str, Any]:
+    """Split a line into its fields, each value as it was written."""
+    try:
+        return _splitter.decode(line)
+    except (msgspec.DecodeError, ValueError):
+        raise ProtocolError(ErrorCode.BAD_FORMAT, "holds a name that cannot be read") from None
+
+
+def _fitting(line: bytes) -> bytes:
+    size = len(line) - 1
+    if size > MAX_LINE:
+        detail = f"{size} bytes when passed on, the limit is {MAX_LINE}"
+        raise ProtocolError(ErrorCode.LINE_TOO_LONG, detail, limit=MAX_LINE)
+    return line
+
+
+def _ascii(line: bytes) -> bytes:
+    """Escape what is not ASCII, which stands only inside of strings."""
     if line.isascii():
         return line
-    return json.dumps(msgspec.json.decode(line), separators=(",", ":")).encode("ascii") + b"\n"
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        raise ProtocolError(ErrorCode.BAD_FORMAT, "holds bytes that are not UTF-8") from None
+    return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text).encode("ascii")
 
 
 def check_size(message: Message) -> None:
@@ -159,6 +208,8 @@ def _forgive(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
         _keep_strings(kept, ("msg_id", "src", "dst", "reason"))
     elif kind == "ACK":
         _keep_strings(kept, ("from", "src", "dst"))
+    elif kind in ("RELAY_OK", "RELAY_FAIL", "TTL_EXPIRED"):
+        _keep_strings(kept, ("src", "dst", "reason"))
     return kept
 
 

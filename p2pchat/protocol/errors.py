@@ -42,6 +42,11 @@ TRANSIENT: frozenset[str] = frozenset(
     {ErrorCode.BUSY, ErrorCode.OVER_QUOTA, ErrorCode.INTERNAL_ERROR, "ack_timeout"}
 )
 
+#: Codes that say that a peer has no way to the destination.
+NO_WAY: frozenset[str] = frozenset(
+    {ErrorCode.NO_ROUTE, "peer_unreachable", "who_has_timeout", "relay_not_supported"}
+)
+
 
 class ProtocolError(Exception):
     """What somebody sent, or wants to send, is not what the protocol allows.

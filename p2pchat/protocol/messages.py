@@ -95,7 +95,8 @@ class ByeOk(_Wire, frozen=True, tag="BYE_OK", gc=False):
 class Send(_Wire, frozen=True, tag="SEND", gc=False):
     """A text from one peer to one peer (section 4).
 
-    :param attempt: 2 and up in resends, so that relays tell them from duplicates (section 5).
+    :param attempt: which try it is; 2 and up in resends, so that relays tell them from duplicates
+        (section 5).
     """
 
     msg_id: MsgId
@@ -128,6 +129,62 @@ class Pub(_Wire, frozen=True, tag="PUB", gc=False):
     payload: str
     dst: str = ""
     require_ack: bool = False
+    ttl: int = PLAIN_TTL
+
+
+class WhoHas(_Wire, frozen=True, tag="WHO_HAS", gc=False):
+    """Who can reach dst? Passed on from neighbour to neighbour (section 5)."""
+
+    msg_id: MsgId
+    src: Address
+    dst: Address
+    ttl: int = PLAIN_TTL
+
+
+class WhoHasHit(_Wire, frozen=True, tag="WHO_HAS_HIT", gc=False):
+    """The answer to a `WhoHas`, with its msg_id; it walks back the way of the question (section 5).
+
+    :param src: who answers.
+    :param dst: who was sought.
+    :param via: the next hop for whoever receives this: its sender.
+    :param hops: links from *via* to *dst*; unset where the sender does not count them.
+    """
+
+    msg_id: MsgId
+    src: str = ""
+    dst: str = ""
+    via: str = ""
+    ttl: int = PLAIN_TTL
+    hops: int | UnsetType = UNSET
+
+
+class RelayOk(_Wire, frozen=True, tag="RELAY_OK", gc=False):
+    """The relay *src* has passed a SEND of *dst* on (section 4)."""
+
+    msg_id: MsgId
+    src: str = ""
+    dst: str = ""
+    reason: str = ""
+    ttl: int = PLAIN_TTL
+
+
+class RelayFail(_Wire, frozen=True, tag="RELAY_FAIL", gc=False):
+    """The relay *src* could not pass a SEND of *dst* on, for *reason* (section 4)."""
+
+    msg_id: MsgId
+    src: str = ""
+    dst: str = ""
+    reason: str = ""
+    ttl: int = PLAIN_TTL
+
+
+class TtlExpired(_Wire, frozen=True, tag="TTL_EXPIRED", gc=False):
+    """A SEND of *dst* had no forwards left when it came to the relay *src* (section 4)."""
+
+    msg_id: MsgId
+    src: str = ""
+    dst: str = ""
+    reason: str = ""
     ttl: int = PLAIN_TTL
 
 
@@ -213,6 +270,11 @@ Message = (
     | Send
     | Ack
     | Pub
+    | WhoHas
+    | WhoHasHit
+    | RelayOk
+    | RelayFail
+    | TtlExpired
     | MetricsReq
     | Metrics
     | Error
@@ -222,4 +284,4 @@ Message = (
 TYPES: frozenset[str] = frozenset(str(kind.__struct_config__.tag) for kind in Message.__args__)
 
 #: What we offer in HELLO and HELLO_OK. A peer that lists ``relay`` is of our own kind (section 9).
-FEATURES = ("ack", "relay", "metrics")
+FEATURES = ("ack", "relay", "who_has", "metrics")

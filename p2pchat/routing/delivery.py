@@ -17,8 +17,9 @@ from p2pchat.protocol.names import PeerId
 #: Seconds that each try waits for its ACK; their number is the number of tries.
 ACK_WAITS_S = (5.0, 7.5, 10.0)
 
-#: Seconds in which a link with the destination must be found before the user hears `no_route`.
-SEEK_S = 5.0
+#: Tries that may be refused on the way and made again at once over another way, beyond those: liars must
+#: not keep a message going round for ever.
+MAX_REROUTED = 3
 
 #: Messages that may wait for their outcome at once. What is beyond is refused as `busy`.
 MAX_PENDING = 10_000
@@ -39,6 +40,12 @@ class Delivery(Struct, eq=False, gc=False):
     :param deadline_s: when the present state is over, in seconds of the router's clock.
     :param began_at_s: when the user said it.
     :param tries: how often it was sent.
+    :param rerouted: tries that were refused on the way and made again over another.
+    :param via: the next hop of the last try.
+    :param hops: the next hops of all tries, in order.
+    :param refusals: tries that were refused on the way.
+    :param refusal: the code of the last of them.
+    :param sent_at_s: when the last try was sent.
     :param code: with `State.FAILED`, the name of the failure.
     :param why: with `State.FAILED`, what happened, for people.
     :param trouble: what a peer said about it on the way, for the case that it fails.
@@ -51,10 +58,26 @@ class Delivery(Struct, eq=False, gc=False):
     deadline_s: float
     state: State = State.SEEKING
     tries: int = 0
+    rerouted: int = 0
+    via: PeerId = PeerId()
+    hops: tuple[PeerId, ...] = ()
+    refusals: int = 0
+    refusal: str = ""
+    sent_at_s: float = 0.0
     took_s: float = 0.0
     code: str = ""
     why: str = ""
     trouble: str = ""
+
+    @property
+    def counted(self) -> int:
+        """Tries, without those that are known to have ended on the way."""
+        return self.tries - min(self.rerouted, MAX_REROUTED)
+
+    @property
+    def is_last(self) -> bool:
+        """It is not tried again."""
+        return self.counted >= len(ACK_WAITS_S)
 
     @property
     def is_over(self) -> bool:
@@ -91,10 +114,18 @@ class Deliveries:
         """Its outcome is known."""
         self._open.pop(delivery.msg_id, None)
 
-    def to(self, dst: PeerId, state: State) -> list[Delivery]:
+    def to(self, dst: str, state: State) -> list[Delivery]:
         """Those to one peer that are in *state*, oldest first."""
         return [
             delivery for delivery in self._open.values() if delivery.dst == dst and delivery.state is state
+        ]
+
+    def through(self, hop: str) -> list[Delivery]:
+        """Those that were sent to one neighbour last, and not answered, oldest first."""
+        return [
+            delivery
+            for delivery in self._open.values()
+            if delivery.via == hop and delivery.state is State.SENT
         ]
 
     def sweep(self, now_s: float, overdue: Callable[[Delivery], None]) -> None:

@@ -39,7 +39,7 @@ class Wire(Protocol):
         """Whether nothing gets through between two hosts."""
 
 
-class _TCP(ITCPTransport, IConsumer):
+class _TCP(ITCPTransport, IConsumer, IPushProducer):
     """What a TCP transport of Twisted is."""
 
 
@@ -66,6 +66,7 @@ class MemoryTransport:
         self._fin_wanted = False
         self._fin_sent = False
         self._aborting = False
+        self._is_reading = True
         self._flush_call: IDelayedCall | None = None
         network.transports[self] = None
 
@@ -138,6 +139,22 @@ class MemoryTransport:
     def setTcpKeepAlive(self, enabled: bool) -> None:
         """There is none."""
 
+    # IPushProducer
+
+    def pauseProducing(self) -> None:
+        """Read nothing: what the other end writes stays there."""
+        self._is_reading = False
+
+    def resumeProducing(self) -> None:
+        """Read again."""
+        self._is_reading = True
+        if self._other is not None:
+            self._other.flush_soon()
+
+    def stopProducing(self) -> None:
+        """Close."""
+        self.loseConnection()
+
     # IConsumer
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
@@ -168,6 +185,8 @@ class MemoryTransport:
     def _flush(self) -> None:
         self._flush_call = None
         if self._aborting or self.stalled or self._network.is_cut(self.host.host, self.peer.host):
+            return
+        if self._other is not None and not self._other._is_reading:
             return
         data = self._take_due()
         if data and self._other is not None:

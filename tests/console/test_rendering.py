@@ -75,7 +75,7 @@ NOTICES: list[tuple[events.Event, str | None]] = [
     ),
     (events.Warned(BOB, "careful"), "warning about bob@UnB: careful"),
     (events.LineTraced(BOB, b'{"a":"\xff\n"}'), '<- bob@UnB {"a":"\\xff␊"}'),
-    (events.MessageSent("m1", BOB), None),
+    (events.MessageSent("m1", BOB, BOB), None),
 ]
 
 

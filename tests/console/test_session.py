@@ -14,7 +14,7 @@ from p2pchat.console import commands
 from p2pchat.console import session as session_module
 from p2pchat.console.commands import LOG_LEVELS
 from p2pchat.protocol.names import PeerId
-from p2pchat.routing.delivery import SEEK_S
+from p2pchat.routing.discovery import SEEK_S
 from tests.console.users import HARMLESS, ConsoleTestCase, User, nasty_json_text, steering
 from tests.village import RENDEZVOUS
 
@@ -82,7 +82,10 @@ class SendingTests(ConsoleTestCase):
             alice.types("/msg @carol hello?"), ["#1 to @carol@UnB: not linked yet, looking for a way"]
         )
         self.pass_time(SEEK_S + 0.2)
-        self.assertEqual(alice.screen[1:], ["#1 to @carol@UnB: failed: no_route: no link with it within 5 s"])
+        tried = "no neighbour is linked that could be asked for a way; its address is not known"
+        self.assertEqual(
+            alice.screen[1:], [f"#1 to @carol@UnB: failed: no_route: no link with it within 5 s; {tried}"]
+        )
         self.assertTrue(alice.session.is_idle)
 
     def test_linked_later(self) -> None:
@@ -398,7 +401,7 @@ class AskingTests(ConsoleTestCase):
         heading, row, end = alice.types("/routes")
         self.assertEqual(heading.split(), ["neighbour", "address", "way", "rtt", "queue", "in", "out", "age"])
         self.assertRegex(row, r"^bob@UnB    10\.0\.1\.2:\d+ +(dialled|accepted) +\S+.* 0 +\d+ +\d+ +\d s$")
-        self.assertEqual(end, "Each neighbour is its own next hop; there are no routes over others.")
+        self.assertEqual(end, "No routes over others are known: each neighbour is its own next hop.")
 
     def test_no_routes(self) -> None:
         """Without a link there is nothing to show."""
@@ -411,13 +414,14 @@ class AskingTests(ConsoleTestCase):
         shown = alice.types("/who bob")
         self.assertEqual(shown[:2], ["bob@UnB: linked directly", "  rendezvous: registered at 10.0.1.2:7070"])
         self.assertRegex(
-            shown[2], r"^  link: 10\.0\.1\.2:\d+, dialled by (us|it), rtt .*, offers ack, metrics, relay$"
+            shown[2],
+            r"^  link: 10\.0\.1\.2:\d+, dialled by (us|it), rtt .*, offers ack, metrics, relay, who_has$",
         )
         shown = alice.types("/who carol")
         self.assertEqual(shown[0], "carol@UnB: linked directly, plain")
         self.assertRegex(shown[2], "dialled by it, rtt -, offers nothing$")
         self.assertEqual(
-            alice.types("/who dave"),
+            alice.types("/who dave")[:2],
             ["dave@UnB: not linked; its address is not known", "  rendezvous: not registered there"],
         )
 

@@ -33,7 +33,7 @@ ALICE_IP, BOB_IP, CAROL_IP = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 BOBS, CAROLS = Address(BOB_IP, 7070), Address(CAROL_IP, 7070)
 
 #: What peers of our own kind list, and what a plain peer may list.
-OUR_FEATURES = ["ack", "relay", "metrics"]
+OUR_FEATURES = ["ack", "relay", "who_has", "metrics"]
 PLAIN_FEATURES = ["ack"]
 
 #: The time of day, as far as the tests know.
@@ -164,7 +164,7 @@ class Owner:
         """Note it."""
         self._note(link, "link_gone", f"gone: {why}")
 
-    def message_received(self, link: Link, message: Message) -> None:
+    def message_received(self, link: Link, message: Message, line: bytes) -> None:
         """Note it."""
         self.messages.append(message)
         if "message_received" in self.instead:
@@ -251,7 +251,7 @@ class Board:
         """Note it."""
         self.lost.append(neighbour.peer_id)
 
-    def message_received(self, neighbour: Neighbour, message: Message) -> None:
+    def message_received(self, neighbour: Neighbour, message: Message, line: bytes) -> None:
         """Note it."""
         self.messages.append((neighbour.peer_id, message))
         self.on_message(neighbour, message)

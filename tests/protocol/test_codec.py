@@ -200,12 +200,6 @@ class RefusalTests(SynchronousTestCase):
         self.assertEqual((problem.code, problem.kind, problem.ref), (ErrorCode.BAD_FORMAT, "DANCE", "m7"))
         self.assertEqual(problem.detail, "unknown type 'DANCE'")
 
-    def test_types_to_come(self) -> None:
-        """What routing will bring is an unknown type until it is there (section 5)."""
-        for kind in ("WHO_HAS", "WHO_HAS_HIT", "RELAY_OK", "RELAY_FAIL", "TTL_EXPIRED"):
-            line = json.dumps({"type": kind, "msg_id": "m", "src": "a@n", "dst": "b@n"}).encode()
-            self.assertRaises(UnknownType, decode, line)
-
     def test_strange_type_is_quoted_safely(self) -> None:
         """A type is repeated escaped and cut to 64 characters, so that it breaks no screen."""
         problem = self.assertRaises(UnknownType, decode, json.dumps({"type": "\x1b[2J\n"}).encode())

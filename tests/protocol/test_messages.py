@@ -25,7 +25,12 @@ from p2pchat.protocol.messages import (
     Ping,
     Pong,
     Pub,
+    RelayFail,
+    RelayOk,
     Send,
+    TtlExpired,
+    WhoHas,
+    WhoHasHit,
 )
 from tests.protocol.strategies import MESSAGES
 
@@ -73,6 +78,21 @@ LEAST: tuple[tuple[Message, dict[str, Any]], ...] = (
             "ttl": 1,
         },
     ),
+    (
+        WhoHas("m", "a@n", "b@n"),
+        {"type": "WHO_HAS", "msg_id": "m", "src": "a@n", "dst": "b@n", "ttl": 1},
+    ),
+    (
+        WhoHasHit("m"),
+        {"type": "WHO_HAS_HIT", "msg_id": "m", "src": "", "dst": "", "via": "", "ttl": 1},
+    ),
+    (
+        WhoHasHit("m", hops=2),
+        {"type": "WHO_HAS_HIT", "msg_id": "m", "src": "", "dst": "", "via": "", "ttl": 1, "hops": 2},
+    ),
+    (RelayOk("m"), {"type": "RELAY_OK", "msg_id": "m", "src": "", "dst": "", "reason": "", "ttl": 1}),
+    (RelayFail("m"), {"type": "RELAY_FAIL", "msg_id": "m", "src": "", "dst": "", "reason": "", "ttl": 1}),
+    (TtlExpired("m"), {"type": "TTL_EXPIRED", "msg_id": "m", "src": "", "dst": "", "reason": "", "ttl": 1}),
     (MetricsReq("m"), {"type": "METRICS_REQ", "msg_id": "m", "src": "", "dst": "", "ttl": 1}),
     (
         Metrics("m"),
@@ -112,6 +132,7 @@ class WireTests(SynchronousTestCase):
         self.assertEqual(
             TYPES,
             {"HELLO", "HELLO_OK", "HELLO_REJECT", "PING", "PONG", "BYE", "BYE_OK", "SEND", "ACK", "PUB"}
+            | {"WHO_HAS", "WHO_HAS_HIT", "RELAY_OK", "RELAY_FAIL", "TTL_EXPIRED"}
             | {"METRICS_REQ", "METRICS", "ERROR"},
         )
 
@@ -154,6 +175,11 @@ class WireTests(SynchronousTestCase):
                 b'{"type":"PUB","msg_id":"m","src":"a@n","payload":""}',
                 Pub("m", "a@n", "", "", False, 1),
             ),
+            (b'{"type":"WHO_HAS","msg_id":"m","src":"a@n","dst":"b@n"}', WhoHas("m", "a@n", "b@n", 1)),
+            (b'{"type":"WHO_HAS_HIT","msg_id":"m"}', WhoHasHit("m", "", "", "", 1, UNSET)),
+            (b'{"type":"RELAY_OK","msg_id":"m"}', RelayOk("m", "", "", "", 1)),
+            (b'{"type":"RELAY_FAIL","msg_id":"m"}', RelayFail("m", "", "", "", 1)),
+            (b'{"type":"TTL_EXPIRED","msg_id":"m"}', TtlExpired("m", "", "", "", 1)),
             (b'{"type":"METRICS_REQ","msg_id":"m"}', MetricsReq("m", "", "", 1)),
             (b'{"type":"METRICS","msg_id":"m"}', Metrics("m", "", "", None, 0, 0, None, 1)),
             (b'{"type":"ERROR"}', Error("ERROR", "", "", "", "", "", 8, UNSET)),
@@ -170,6 +196,11 @@ class WireTests(SynchronousTestCase):
             ("SEND", ("msg_id", "src", "dst", "payload")),
             ("ACK", ("msg_id",)),
             ("PUB", ("msg_id", "src", "payload")),
+            ("WHO_HAS", ("msg_id", "src", "dst")),
+            ("WHO_HAS_HIT", ("msg_id",)),
+            ("RELAY_OK", ("msg_id",)),
+            ("RELAY_FAIL", ("msg_id",)),
+            ("TTL_EXPIRED", ("msg_id",)),
             ("METRICS_REQ", ("msg_id",)),
             ("METRICS", ("msg_id",)),
         ):

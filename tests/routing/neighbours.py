@@ -10,9 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.protocol.codec import decode
 from p2pchat.protocol.errors import ProtocolError
-from p2pchat.protocol.messages import Error, Message, Pub, Send
+from p2pchat.protocol.messages import Error, Pub, Send
 from p2pchat.protocol.names import PeerId
-from p2pchat.routing import router as routing
+from p2pchat.routing import neighbourhood as routing
 from p2pchat.routing.delivery import Delivery, State
 from p2pchat.routing.router import Router
 
@@ -27,8 +27,14 @@ class Neighbour:
     def __init__(self, peer_id: PeerId, plain: bool = False, features: frozenset[str] | None = None) -> None:
         self.peer_id = peer_id
         self.plain = plain
-        self.features = frozenset({"ack"} if plain else {"ack", "relay"}) if features is None else features
+        self.features = (
+            frozenset({"ack"} if plain else {"ack", "relay", "who_has"}) if features is None else features
+        )
         self.full = False
+        #: For how long nothing was to be read from it, each time that was said.
+        self.holds: list[float] = []
+        #: Lines that other neighbours brought, with who did.
+        self.passed_on: list[tuple[PeerId, bytes]] = []
         #: All lines that were written, and those that were urgent.
         self.lines: list[bytes] = []
         self.urgent: list[bytes] = []
@@ -40,6 +46,21 @@ class Neighbour:
             if urgent:
                 self.urgent.append(line)
         return not self.full
+
+    def of_type(self, kind: str) -> list[dict[str, Any]]:
+        """What of one type was written, as JSON."""
+        return [fields for fields in self.heard if fields["type"] == kind]
+
+    def pass_on(self, line: bytes, source: PeerId) -> bool:
+        """Note a line of another neighbour's, unless too much waits."""
+        if not self.full:
+            self.lines.append(line)
+            self.passed_on.append((source, line))
+        return not self.full
+
+    def hold(self, seconds: float) -> None:
+        """Note it."""
+        self.holds.append(seconds)
 
     @property
     def heard(self) -> list[dict[str, Any]]:
@@ -108,8 +129,8 @@ class RouterTestCase(SynchronousTestCase):
     def receive(self, neighbour: Neighbour, kind: str, **fields: Any) -> None:
         """Let a message arrive, as JSON fields; ``from_`` is written ``from``."""
         named = {key.rstrip("_"): value for key, value in fields.items()}
-        message: Message = decode(json.dumps({"type": kind, **named}).encode())
-        self.router.received(neighbour, message)
+        line = json.dumps({"type": kind, **named}).encode()
+        self.router.received(neighbour, decode(line), line)
 
     def assert_settled(self, delivery: Delivery, state: State, code: str = "", *words: str) -> None:
         """Assert that *delivery* is the only one settled, once, and that its reason has *words*."""

@@ -1,0 +1,249 @@
+"""WHO_HAS and WHO_HAS_HIT: who can reach a peer that we have no way to (docs/protocol.md, section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+from msgspec import UNSET, Struct
+
+from p2pchat.protocol.codec import encode, pass_on
+from p2pchat.protocol.errors import MEANINGS
+from p2pchat.protocol.messages import ORIGIN_TTL, Error, WhoHas, WhoHasHit
+from p2pchat.protocol.names import PeerId
+from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood, hops_of
+from p2pchat.routing.recent import Recent
+from p2pchat.routing.routes import Route
+
+#: Forwards of the first question: most peers are near, and who is asked by it can be counted.
+FIRST_TTL = 2
+
+#: Seconds until everybody is asked, and between that and asking once more, for those who came meanwhile.
+WIDEN_AFTER_S = 1.0
+AGAIN_AFTER_S = 3.0
+
+#: Seconds in which a way to a peer must be found before the user hears `no_route` (section 5).
+SEEK_S = 5.0
+
+#: Peers that are sought at once. What a user types needs one, what a script sends may need some.
+MAX_QUESTIONS = 256
+
+#: Questions about one peer whose answers are still taken: those of one search.
+MAX_IDS = 3
+
+#: Names that are listed in a text for the user.
+_MAX_NAMES = 3
+
+
+@attrs.define
+class Question:
+    """One peer that is sought. `Discovery` creates, owns and ends it; all who need that peer share it.
+
+    :param ids: the msg_ids that were used for it; each wider question has one of its own.
+    :param asked: neighbours that got it.
+    :param is_answered: a way was found; further answers are learned while it lasts.
+    :param said: what a neighbour said instead of an answer, for people.
+    """
+
+    dst: PeerId
+    ends_at_s: float
+    next_at_s: float = 0.0
+    asked_at_s: float = 0.0
+    ttl: int = FIRST_TTL
+    ids: list[str] = attrs.Factory(list)
+    asked: dict[PeerId, None] = attrs.Factory(dict)
+    is_answered: bool = False
+    said: str = ""
+
+
+class _Trail(Struct, gc=False):
+    """Where a question of somebody else came from, and how good an answer was passed back."""
+
+    asker: PeerId
+    hops: int = ORIGIN_TTL + 2
+
+
+class Discovery:
+    """Asks, passes questions on, answers. The router creates and owns it.
+
+    :param found: told when there is a way to a peer that was sought.
+    """
+
+    def __init__(self, hood: Neighbourhood, found: Callable[[str], None]) -> None:
+        #: Peers that were not sought because too many are.
+        self.refused = 0
+        self._hood = hood
+        self._found = found
+        self._open: dict[str, Question] = {}
+        self._ids: dict[str, Question] = {}
+        #: ttl with which a question was passed on, by (src, msg_id, dst).
+        self._passed_on: Recent[int] = Recent(hood.now())
+        self._trails: Recent[_Trail] = Recent(hood.now())
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def remembered(self) -> int:
+        """Questions of others that are remembered."""
+        return len(self._passed_on) + len(self._trails)
+
+    # We ask.
+
+    def ask(self, dst: PeerId) -> bool:
+        """Seek a peer, unless it is sought already; False where too many are."""
+        now_s = self._hood.now()
+        question = self._open.get(dst)
+        if question is None:
+            if len(self._open) >= MAX_QUESTIONS:
+                self.refused += 1
+                return False
+            question = self._open[dst] = Question(dst, now_s + SEEK_S)
+            self._put(question, FIRST_TTL)
+            question.next_at_s = now_s + WIDEN_AFTER_S
+        elif question.is_answered:
+            # The answers were of no use; the same neighbours are not asked at once again.
+            question.is_answered = False
+            question.next_at_s = max(now_s, question.asked_at_s + WIDEN_AFTER_S)
+        question.ends_at_s = now_s + SEEK_S
+        return True
+
+    def noticed(self, dst: str) -> None:
+        """There is a way to a peer now, however it was learned."""
+        question = self._open.get(dst)
+        if question is not None and not question.is_answered:
+            question.is_answered = True
+            self._found(dst)
+
+    def neighbour_up(self, neighbour: Neighbour) -> None:
+        """Ask a neighbour that was not there when the others were asked."""
+        for question in self._open.values():
+            if not question.is_answered and question.ids:
+                message = WhoHas(question.ids[-1], self._hood.own, question.dst, question.ttl)
+                self._put_to(neighbour, question, encode(message))
+
+    def refusal(self, neighbour: Neighbour, error: Error) -> bool:
+        """Take an ERROR; whether it is about a question of ours."""
+        question = self._ids.get(error.ref)
+        if question is None:
+            return False
+        code = error.reason or "error"
+        question.said = f"{neighbour.peer_id} says {code}: {error.detail or MEANINGS.get(code, '')}"
+        return True
+
+    def tried(self, dst: str) -> str:
+        """Say what was done to find a peer, for people."""
+        question = self._open.get(dst)
+        if question is None or not question.asked:
+            return "no neighbour is linked that could be asked for a way"
+        names = list(question.asked)
+        listed = ", ".join(names[:_MAX_NAMES])
+        more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+        said = f" ({question.said})" if question.said else ""
+        return f"asked {listed}{more} for a way, and none was found{said}"
+
+    def tick(self) -> None:
+        """Ask wider, and give up what took too long."""
+        now_s = self._hood.now()
+        self._passed_on.rotate(now_s)
+        self._trails.rotate(now_s)
+        for question in list(self._open.values()):
+            if now_s >= question.ends_at_s:
+                del self._open[question.dst]
+                for msg_id in question.ids:
+                    del self._ids[msg_id]
+            elif not question.is_answered and now_s >= question.next_at_s:
+                self._put(question, ORIGIN_TTL)
+                question.next_at_s = now_s + AGAIN_AFTER_S
+
+    def _put(self, question: Question, ttl: int) -> None:
+        """Send a question; each has a msg_id of its own, else it were a duplicate of the narrower one."""
+        message = WhoHas(self._hood.new_id(), self._hood.own, question.dst, ttl)
+        self._ids[message.msg_id] = question
+        question.ids.append(message.msg_id)
+        if len(question.ids) > MAX_IDS:
+            del self._ids[question.ids.pop(0)]
+        question.ttl = ttl
+        question.asked_at_s = self._hood.now()
+        line = encode(message)
+        for neighbour in self._hood.relays(but=question.dst):
+            self._put_to(neighbour, question, line)
+
+    def _put_to(self, neighbour: Neighbour, question: Question, line: bytes) -> None:
+        if not neighbour.plain and "who_has" in neighbour.features and neighbour.write(line):
+            self._hood.tally.questions_asked += 1
+            question.asked[neighbour.peer_id] = None
+
+    # Others ask.
+
+    def on_who_has(self, neighbour: Neighbour, message: WhoHas, line: bytes) -> None:
+        """Answer a question, or pass it on."""
+        hood = self._hood
+        ttl = min(message.ttl, ORIGIN_TTL)
+        key = (message.src, message.msg_id, message.dst)
+        before = self._passed_on.get(key)
+        if message.src == hood.own or (before is not None and ttl <= before):
+            hood.tally.duplicates += 1
+            return
+        hood.learn(message.src, neighbour, hops_of(ttl) if ttl > FIRST_TTL else None)
+        hops = self._distance(message.dst, neighbour)
+        if hops is not None:
+            hood.tally.questions_answered += 1
+            hit = WhoHasHit(message.msg_id, hood.own, message.dst, hood.own, ORIGIN_TTL, hops)
+            hood.answer(neighbour, hit)
+        elif ttl <= 0:
+            hood.tally.expired += 1
+        elif not hood.quota(neighbour).questions.take(hood.now()):
+            hood.over_quota(neighbour, "questions", message.msg_id, message.src)
+        else:
+            self._passed_on.put(key, ttl)
+            self._trails.put((message.msg_id, message.dst), _Trail(neighbour.peer_id))
+            self._flood(neighbour, message, pass_on(line, ttl=ttl - 1))
+
+    def _flood(self, neighbour: Neighbour, message: WhoHas, line: bytes) -> None:
+        for other in self._hood.relays(but=neighbour.peer_id):
+            if "who_has" in other.features and other.peer_id != message.src:
+                self._hood.tally.questions_passed_on += other.pass_on(line, neighbour.peer_id)
+
+    def _distance(self, dst: str, asker: Neighbour) -> int | None:
+        """Return how many links it is from here to *dst*, if we can vouch for it."""
+        if dst == self._hood.own:
+            return 0
+        now_s = self._hood.now()
+        way = self._hood.routes.best(dst, now_s, but=asker.peer_id)
+        if way is None or way.streak or not (way.is_direct or way.is_fresh(now_s)):
+            return None
+        return way.hops
+
+    # Answers.
+
+    def on_hit(self, neighbour: Neighbour, message: WhoHasHit, line: bytes) -> None:
+        """Learn from an answer, and pass it back to who asked."""
+        hood = self._hood
+        hops = None if message.hops is UNSET or not 0 <= message.hops <= ORIGIN_TTL else message.hops + 1
+        if neighbour.plain:
+            hood.tally.hits_unasked += 1
+            return
+        question = self._ids.get(message.msg_id)
+        if question is not None and question.dst == message.dst:
+            self._learn(neighbour, message.dst, hops, hood.now() - question.asked_at_s)
+            self.noticed(message.dst)
+            return
+        trail = self._trails.get((message.msg_id, message.dst))
+        if trail is None or trail.asker == neighbour.peer_id or message.dst == hood.own:
+            hood.tally.hits_unasked += 1
+            return
+        self._learn(neighbour, message.dst, hops, None)
+        asker = hood.neighbours.get(trail.asker)
+        # What is not nearer than an answer before tells whoever asked nothing: the next hop is the same.
+        if asker is None or message.ttl <= 0 or (hops or ORIGIN_TTL + 1) >= trail.hops:
+            return
+        trail.hops = hops or ORIGIN_TTL + 1
+        known = {} if hops is None else {"hops": hops}
+        back = pass_on(line, ttl=min(message.ttl, ORIGIN_TTL) - 1, via=hood.own, **known)
+        hood.tally.relayed_back += asker.pass_on(back, neighbour.peer_id)
+
+    def _learn(self, neighbour: Neighbour, dst: str, hops: int | None, rtt_s: float | None) -> None:
+        route: Route | None = self._hood.routes.learn(dst, neighbour.peer_id, hops, self._hood.now())
+        if route is not None and route.rtt_s is None:
+            route.rtt_s = rtt_s

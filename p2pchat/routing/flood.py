@@ -1,0 +1,72 @@
+"""Messages to many, passed on to all neighbours (docs/protocol.md, sections 4, 5 and 9)."""
+
+from __future__ import annotations
+
+from p2pchat.protocol.codec import pass_on, pass_on_plain
+from p2pchat.protocol.errors import ErrorCode
+from p2pchat.protocol.messages import ORIGIN_TTL, Pub
+from p2pchat.protocol.names import PeerId
+from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood
+from p2pchat.routing.recent import Recent
+
+
+class Flood:
+    """Passes on what is for many. The router creates and owns it."""
+
+    def __init__(self, hood: Neighbourhood) -> None:
+        self._hood = hood
+        #: Largest ttl of a copy that was passed on, by (src, msg_id, payload): msg_ids of some collide.
+        self._passed_on: Recent[int] = Recent(hood.now())
+
+    @property
+    def remembered(self) -> int:
+        """Messages that are remembered."""
+        return len(self._passed_on)
+
+    def tick(self) -> None:
+        """Forget what is old."""
+        self._passed_on.rotate(self._hood.now())
+
+    def on_pub(self, neighbour: Neighbour, message: Pub, line: bytes) -> None:
+        """Pass a message to many on to all neighbours but where it came from."""
+        hood = self._hood
+        if message.dst == hood.own:
+            return  # some send a copy to each peer by its own name (9.12)
+        ttl = min(message.ttl, ORIGIN_TTL)
+        key = (message.src, message.msg_id, message.payload)
+        before = self._passed_on.get(key)
+        if before is not None and ttl <= before:
+            return
+        if ttl <= 0:
+            self._expired(neighbour, message)
+        elif not hood.quota(neighbour).floods.take(hood.now()):
+            hood.over_quota(neighbour, "messages to many", message.msg_id, message.src)
+        else:
+            self._passed_on.put(key, ttl)
+            self._flood(neighbour, message, line, ttl - 1, is_first=before is None)
+
+    def _expired(self, neighbour: Neighbour, message: Pub) -> None:
+        """Answer only where it was said: if every node at the rim of a flood did, that were a flood too."""
+        hood = self._hood
+        hood.tally.expired += 1
+        if neighbour.peer_id == message.src:
+            detail = f"no forwards were left when it came to {hood.own}"
+            hood.refuse(neighbour, ErrorCode.TTL_EXPIRED, detail, message.msg_id, message.src)
+
+    def _flood(self, neighbour: Neighbour, message: Pub, line: bytes, ttl: int, is_first: bool) -> None:
+        ours = pass_on(line, ttl=ttl)
+        plain = b""
+        source = neighbour.peer_id
+        for other in list(self._hood.neighbours.values()):
+            if other is neighbour or other.peer_id == message.src:
+                continue
+            if not other.plain:
+                self._hood.tally.flooded += other.pass_on(ours, source)
+            elif is_first and _concerns(other.peer_id, message.dst):
+                # It passes nothing on, so it needs no second copy, nor what is for others.
+                plain = plain or pass_on_plain(line, message)
+                self._hood.tally.flooded += other.pass_on(plain, source)
+
+
+def _concerns(peer_id: PeerId, dst: str) -> bool:
+    return dst in ("", "*", peer_id) or dst.removeprefix("#") == peer_id.namespace

@@ -1,0 +1,296 @@
+"""Messages of others to one peer: passed on, passed back, refused (docs/protocol.md, 4, 5 and 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+from msgspec import Struct
+from msgspec.structs import replace
+
+from p2pchat.protocol.codec import encode, pass_on, pass_on_plain
+from p2pchat.protocol.errors import NO_WAY, ErrorCode, ProtocolError
+from p2pchat.protocol.messages import (
+    ORIGIN_TTL,
+    Ack,
+    Error,
+    RelayFail,
+    RelayOk,
+    Send,
+    TtlExpired,
+)
+from p2pchat.protocol.names import PeerId
+from p2pchat.routing.discovery import Discovery
+from p2pchat.routing.neighbourhood import HOLD_S, Neighbour, Neighbourhood
+from p2pchat.routing.recent import Recent
+
+#: What a relay reports on a SEND that it was given.
+Report = RelayOk | RelayFail | TtlExpired
+
+#: Seconds that a message may wait here for a way; its source sends it again after 5 s.
+PARK_S = 2.0
+
+#: Messages that may wait here for a way. Beyond, their sources hear `no_route` at once.
+MAX_PARKED = 256
+
+#: A source sends again after 5 s (section 5). What comes sooner is no sign that the first try was lost.
+BLAME_AFTER_S = 2.0
+
+
+class Trail(Struct, gc=False):
+    """Where a message came from and where it went.
+
+    :param before: the neighbour that brought it.
+    :param after: the neighbour that it was passed on to.
+    """
+
+    before: PeerId
+    after: PeerId
+    dst: str
+    at_s: float
+    is_confirmed: bool = False
+
+
+@attrs.frozen
+class Parcel:
+    """A message of somebody else on its way through this peer.
+
+    :param attempt: which try of its source it is, where that does not say so itself.
+    :param until_s: with those that wait for a way, when they have waited long enough.
+    """
+
+    source: Neighbour
+    message: Send
+    line: bytes
+    attempt: int | None
+    until_s: float
+
+
+class Relay:
+    """Passes on what is for another peer. The router creates and owns it."""
+
+    def __init__(self, hood: Neighbourhood, discovery: Discovery) -> None:
+        self._hood = hood
+        self._discovery = discovery
+        now_s = hood.now()
+        #: By (src, msg_id).
+        self._trails: Recent[Trail] = Recent(now_s)
+        #: How often a message was passed on, by (src, msg_id, attempt, payload): msg_ids of some collide.
+        self._copies: Recent[int] = Recent(now_s)
+        #: Who sent what a plain peer was given, by (plain peer, msg_id): its ACK may name neither.
+        self._sources: Recent[str] = Recent(now_s)
+        self._parked: list[Parcel] = []
+
+    @property
+    def parked(self) -> int:
+        """Messages that wait for a way."""
+        return len(self._parked)
+
+    @property
+    def remembered(self) -> int:
+        """Messages that are remembered."""
+        return sum(len(memory) for memory in self._memories())
+
+    def tick(self) -> None:
+        """Do what is due."""
+        now_s = self._hood.now()
+        for memory in self._memories():
+            memory.rotate(now_s)
+        if self._parked:
+            overdue = [parcel for parcel in self._parked if parcel.until_s <= now_s]
+            self._parked = [parcel for parcel in self._parked if parcel.until_s > now_s]
+            for parcel in overdue:
+                self._refuse(parcel.source, parcel.message, ErrorCode.NO_ROUTE, self._no_way(parcel.message))
+
+    def found(self, dst: str) -> None:
+        """There is a way to a peer now."""
+        freed = [parcel for parcel in self._parked if parcel.message.dst == dst]
+        if freed:
+            self._parked = [parcel for parcel in self._parked if parcel.message.dst != dst]
+            for parcel in freed:
+                self._pass_on(parcel)
+
+    # SEND.
+
+    def on_send(self, neighbour: Neighbour, message: Send, line: bytes) -> None:
+        """Pass a message on, or tell its source why not."""
+        hood = self._hood
+        hood.tally.not_for_us += 1
+        trail = self._trails.get((message.src, message.msg_id))
+        key = (message.src, message.msg_id, message.attempt, message.payload)
+        copies = self._copies.get(key) or 0
+        # Plain peers send again without saying so; from others the same once more is a duplicate.
+        if message.src == hood.own or (copies and not neighbour.plain):
+            self._on_copy(neighbour, message, trail)
+            return
+        if message.ttl <= 0:
+            hood.tally.expired += 1
+            detail = f"no forwards were left when it came to {hood.own}"
+            self._refuse(neighbour, message, ErrorCode.TTL_EXPIRED, detail)
+            return
+        if not hood.quota(neighbour).forwards.take(hood.now()):
+            hood.over_quota(neighbour, "messages", message.msg_id, message.src)
+            self._report(neighbour, message, RelayFail, ErrorCode.OVER_QUOTA)
+            return
+        self._copies.put(key, copies + 1)
+        self._blame(trail)
+        attempt = copies + 1 if copies else None
+        self._pass_on(Parcel(neighbour, message, line, attempt, hood.now() + PARK_S))
+
+    def _on_copy(self, neighbour: Neighbour, message: Send, trail: Trail | None) -> None:
+        """The same once more: a duplicate from where it came before; from elsewhere it goes in a circle."""
+        self._hood.tally.duplicates += 1
+        if trail is None or trail.before != neighbour.peer_id:
+            detail = f"it came back to {self._hood.own}, so there is no way to {message.dst} through it"
+            self._refuse(neighbour, message, ErrorCode.NO_ROUTE, detail)
+
+    def _blame(self, trail: Trail | None) -> None:
+        """The source tries again, so the last next hop did not deliver."""
+        now_s = self._hood.now()
+        if trail is not None and not trail.is_confirmed and now_s - trail.at_s >= BLAME_AFTER_S:
+            self._hood.routes.fail(trail.dst, trail.after, now_s)
+
+    def _pass_on(self, parcel: Parcel) -> None:
+        """Take the best way that has room; without any, look for one."""
+        hood, message, source = self._hood, parcel.message, parcel.source
+        is_full = False
+        for neighbour in self._ways(parcel):
+            try:
+                line = self._line_for(neighbour, parcel)
+            except ProtocolError as problem:
+                self._refuse(source, message, problem.code, f"{hood.own} says: {problem.detail}")
+                return
+            if neighbour.pass_on(line, source.peer_id):
+                self._passed_on(parcel, neighbour)
+                return
+            is_full = True
+        if is_full:
+            detail = f"too much waits at {hood.own} for {message.dst}"
+            self._refuse(source, message, ErrorCode.BUSY, detail)
+            source.hold(HOLD_S)
+        else:
+            self._park(parcel)
+
+    def _ways(self, parcel: Parcel) -> Iterator[Neighbour]:
+        hood, dst, source = self._hood, parcel.message.dst, parcel.source.peer_id
+        now_s = hood.now()
+        best = hood.routes.best(dst, now_s, but=source)
+        if best is None:
+            return
+        yield hood.neighbours[best.hop]
+        for way in hood.routes.ways(dst, now_s, but=source):
+            if way is not best and way.hop != parcel.message.src:
+                yield hood.neighbours[way.hop]
+
+    @staticmethod
+    def _line_for(neighbour: Neighbour, parcel: Parcel) -> bytes:
+        if neighbour.plain:
+            return pass_on_plain(parcel.line, parcel.message)
+        attempt = {} if parcel.attempt is None else {"attempt": parcel.attempt}
+        return pass_on(parcel.line, ttl=min(parcel.message.ttl, ORIGIN_TTL) - 1, **attempt)
+
+    def _passed_on(self, parcel: Parcel, neighbour: Neighbour) -> None:
+        hood, message, now_s = self._hood, parcel.message, self._hood.now()
+        trail = Trail(parcel.source.peer_id, neighbour.peer_id, message.dst, now_s)
+        self._trails.put((message.src, message.msg_id), trail)
+        if neighbour.plain:
+            self._sources.put((neighbour.peer_id, message.msg_id), message.src)
+        hood.routes.use(message.dst, neighbour.peer_id, now_s)
+        hood.tally.relayed += 1
+        self._report(parcel.source, message, RelayOk, "passed on")
+
+    def _park(self, parcel: Parcel) -> None:
+        """Keep a message for a moment and ask for a way, where there is somebody to be asked."""
+        hood, message, source = self._hood, parcel.message, parcel.source
+        can_ask = any("who_has" in near.features for near in hood.relays(but=source.peer_id))
+        if not can_ask or self.parked >= MAX_PARKED or parcel.until_s <= hood.now():
+            self._refuse(source, message, ErrorCode.NO_ROUTE, self._no_way(message))
+        elif not hood.quota(source).questions.take(hood.now()):
+            hood.over_quota(source, "messages to peers that it must look for", message.msg_id, message.src)
+        elif self._discovery.ask(PeerId(message.dst)):
+            self._parked.append(parcel)
+        else:
+            self._refuse(source, message, ErrorCode.BUSY, f"{hood.own} looks for too many peers already")
+
+    def _no_way(self, message: Send) -> str:
+        return f"{self._hood.own} knows no way to {message.dst}"
+
+    def _refuse(self, neighbour: Neighbour, message: Send, code: ErrorCode, detail: str) -> None:
+        """Tell the source, in both ways that it may understand."""
+        hood = self._hood
+        hood.tally.relay_refused += 1
+        hood.refuse(neighbour, code, detail, message.msg_id, message.src)
+        kind = TtlExpired if code is ErrorCode.TTL_EXPIRED else RelayFail
+        self._report(neighbour, message, kind, code)
+
+    def _report(
+        self, neighbour: Neighbour, message: Send, kind: type[RelayOk | RelayFail | TtlExpired], reason: str
+    ) -> None:
+        """Report on a SEND to the neighbour whose own it is, if it offers to relay too (9.1)."""
+        if neighbour.peer_id == message.src and "relay" in neighbour.features and not neighbour.plain:
+            report = kind(message.msg_id, str(self._hood.own), message.src, str(reason), ORIGIN_TTL)
+            neighbour.write(encode(report))
+
+    # What goes back.
+
+    def on_ack(self, neighbour: Neighbour, message: Ack, line: bytes) -> None:
+        """Pass a confirmation back the way that the message came."""
+        src = message.dst or self._sources.get((neighbour.peer_id, message.msg_id)) or ""
+        trail = self._trails.get((src, message.msg_id))
+        subject = message.from_ or message.src or neighbour.peer_id
+        if trail is not None:
+            if trail.dst not in (subject, neighbour.peer_id):
+                self._hood.tally.forged += 1
+                return
+            self._confirm(neighbour, trail)
+        if not (message.from_ and message.dst):
+            # Plain peers may say no more than the msg_id.
+            message = Ack(message.msg_id, subject, src=subject, dst=src, ttl=ORIGIN_TTL)
+            line = encode(message)[:-1]
+        self._back(neighbour, message, line, trail)
+
+    def _confirm(self, neighbour: Neighbour, trail: Trail) -> None:
+        if neighbour.peer_id == trail.after:
+            now_s = self._hood.now()
+            rtt_s = None if trail.is_confirmed else now_s - trail.at_s
+            trail.is_confirmed = True
+            self._hood.routes.confirm(trail.dst, trail.after, now_s, rtt_s)
+
+    def on_error(self, neighbour: Neighbour, message: Error, line: bytes) -> bool:
+        """Pass an ERROR back the way that the message came; False where nobody here knows of it."""
+        src = message.dst
+        if src in ("", self._hood.own):
+            src = self._sources.get((neighbour.peer_id, message.ref)) or ""
+            if not src:
+                return False
+            message = replace(message, dst=src, ttl=ORIGIN_TTL)
+            line = encode(message)[:-1]
+        trail = self._trails.get((src, message.ref))
+        if trail is not None and trail.after == neighbour.peer_id and message.reason in NO_WAY:
+            self._hood.routes.drop(trail.dst, trail.after)
+        self._back(neighbour, message, line, trail)
+        return True
+
+    def on_report(self, neighbour: Neighbour, message: Report, line: bytes) -> None:
+        """Pass a report of a relay back the way that the message came."""
+        self._back(neighbour, message, line, self._trails.get((message.dst, message.msg_id)))
+
+    def _back(
+        self, neighbour: Neighbour, message: Ack | Error | Report, line: bytes, trail: Trail | None
+    ) -> None:
+        """Pass something back: where the message came from, else by route."""
+        hood = self._hood
+        before = None if trail is None else hood.neighbours.get(trail.before)
+        if before is None and message.dst:
+            way = hood.routes.best(message.dst, hood.now(), but=neighbour.peer_id)
+            before = None if way is None else hood.neighbours[way.hop]
+        if before is None or before is neighbour or message.ttl <= 0:
+            hood.tally.no_way_back += 1
+            return
+        ttl = min(message.ttl, ORIGIN_TTL) - 1
+        line = pass_on_plain(line, message) if before.plain else pass_on(line, ttl=ttl)
+        hood.tally.relayed_back += before.pass_on(line, neighbour.peer_id)
+
+    def _memories(self) -> tuple[Recent[Any], ...]:
+        return self._trails, self._copies, self._sources

@@ -1,0 +1,332 @@
+"""Our own messages, from the user's word to their outcome (docs/protocol.md, sections 4, 5, 8 and 9)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import UNSET
+
+from p2pchat.protocol.codec import check_size, encode, encode_plain
+from p2pchat.protocol.errors import MEANINGS, NO_WAY, TRANSIENT, ErrorCode, ProtocolError
+from p2pchat.protocol.framing import MAX_LINE
+from p2pchat.protocol.messages import ORIGIN_TTL, Ack, Pub, Send
+from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
+from p2pchat.routing.delivery import ACK_WAITS_S, Deliveries, Delivery, State
+from p2pchat.routing.discovery import SEEK_S, Discovery
+from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood
+
+#: Lines longer than this may be more than a plain peer takes, in bytes (9.5).
+PLAIN_LINE = 4096
+
+#: A link to a plain peer that falls so many seconds after a message may have fallen because of it,
+#: and the message is not sent there again (9.15).
+SUSPECT_S = 5.0
+
+#: The name of the failure where nobody said anything.
+NOT_CONFIRMED = "not confirmed"
+
+
+class Outcomes(Protocol):
+    """What the sender tells: the node."""
+
+    def sent(self, delivery: Delivery) -> None:
+        """A message was given to a link for the first time."""
+
+    def settled(self, delivery: Delivery) -> None:
+        """The outcome of a message is known."""
+
+    def seek(self, dst: PeerId) -> None:
+        """Try to get a link with *dst*, if it is known where it is."""
+
+    def warn(self, peer_id: PeerId, text: str) -> None:
+        """Tell the user something about a message to a peer."""
+
+
+class Sender:
+    """Sends, waits for the confirmation, sends again over another way. The router creates and owns it."""
+
+    def __init__(self, hood: Neighbourhood, discovery: Discovery, outcomes: Outcomes) -> None:
+        self.pending = Deliveries()
+        self._hood = hood
+        self._discovery = discovery
+        self._outcomes = outcomes
+        #: Who we are, for messages: the encoder is slow with anything but a plain str.
+        self._own_text = str(hood.own)
+
+    def send(self, dst: PeerId, payload: str) -> Delivery:
+        """Send a text to one peer. What becomes of it is told by `Outcomes.settled`.
+
+        :raises ProtocolError: it is too long, holds half a character, or too much waits already.
+        """
+        if self.pending.full:
+            detail = f"{len(self.pending)} messages wait for their outcome already"
+            raise ProtocolError(ErrorCode.BUSY, detail)
+        now_s = self._hood.now()
+        delivery = Delivery(self._hood.new_id(), dst, payload, now_s, now_s + SEEK_S)
+        # Escapes make 12 bytes of a character at most, so that most texts need no measuring.
+        if len(payload) * 12 > MAX_LINE // 2 or not payload.isascii():
+            check_size(self._message(delivery))
+        self.pending.add(delivery)
+        self._go(delivery)
+        return delivery
+
+    def publish(self, to: ToNamespace | ToAll, payload: str) -> int:
+        """Send a text to all neighbours whom it concerns; return how many links took it.
+
+        :raises ProtocolError: it is too long.
+        """
+        message = Pub(self._hood.new_id(), self._own_text, payload, dst=str(to), ttl=ORIGIN_TTL)
+        check_size(message)
+        self._hood.tally.cast += 1
+        ours, plain = encode(message), encode_plain(message)
+        took = 0
+        for neighbour in list(self._hood.neighbours.values()):
+            # A plain peer passes nothing on, so outside of the namespace it has no use for it.
+            if (
+                neighbour.plain
+                and isinstance(to, ToNamespace)
+                and neighbour.peer_id.namespace != to.namespace
+            ):
+                continue
+            line = plain if neighbour.plain else ours
+            self._warn_if_long(neighbour, line)
+            took += neighbour.write(line)
+        return took
+
+    def give_up(self, why: str) -> None:
+        """End everything that is open: the node stops."""
+        for delivery in self.pending:
+            self._fail(delivery, NOT_CONFIRMED, why)
+
+    # What happens around us.
+
+    def found(self, dst: str) -> None:
+        """There is a way to a peer: what waited for it can go."""
+        for delivery in self.pending.to(dst, State.SEEKING):
+            self._go(delivery)
+
+    def neighbour_down(self, neighbour: Neighbour, why: str) -> None:
+        """The last link with a peer has ended: what went over it goes again, over what else there is."""
+        for delivery in self.pending.through(neighbour.peer_id):
+            if not self._fail_suspect(neighbour, delivery, why):
+                delivery.trouble = f"the link with {neighbour.peer_id} ended: {why}"
+                self._again(delivery)
+
+    def link_lost(self, neighbour: Neighbour, why: str) -> None:
+        """The link that was sent on has ended, but the neighbour has others."""
+        for delivery in self.pending.through(neighbour.peer_id):
+            self._fail_suspect(neighbour, delivery, why)
+
+    def tick(self) -> None:
+        """Do what is due."""
+        self.pending.sweep(self._hood.now(), self._overdue)
+
+    # Answers.
+
+    def on_ack(self, neighbour: Neighbour, message: Ack) -> bool:
+        """Take a confirmation; False where it is about none of our messages.
+
+        It may come over any neighbour: the way back is not always the way there. What it confirms is
+        known to those only that the message passed.
+        """
+        delivery = self.pending.get(message.msg_id)
+        if delivery is None:
+            return False
+        if delivery.dst not in (neighbour.peer_id, message.from_ or message.src):
+            return True  # only the destination can know that it has the message
+        now_s = self._hood.now()
+        hop = neighbour.peer_id if neighbour.peer_id in delivery.hops else delivery.via
+        # Which of several tries was confirmed, nobody can tell.
+        rtt_s = now_s - delivery.sent_at_s if delivery.tries == 1 else None
+        self._hood.routes.confirm(delivery.dst, hop, now_s, rtt_s)
+        self.pending.close(delivery)
+        delivery.via = hop
+        delivery.state = State.CONFIRMED
+        delivery.took_s = now_s - delivery.began_at_s
+        self._hood.tally.confirmed += 1
+        self._outcomes.settled(delivery)
+        return True
+
+    def on_refusal(self, neighbour: Neighbour, msg_id: str, code: str, detail: str) -> bool:
+        """Take a refusal; False where it is about none of our messages.
+
+        :param code: one of section 8, or whatever the other side made up.
+        """
+        delivery = self.pending.get(msg_id)
+        if delivery is None or neighbour.peer_id not in delivery.hops:
+            return False
+        if delivery.state is not State.SENT or neighbour.peer_id != delivery.via:
+            return True  # that way was given up already
+        said = detail or MEANINGS.get(code, "no detail given")
+        if neighbour.peer_id == delivery.dst:
+            delivery.trouble = f"the peer says {code}: {said}"
+        else:
+            delivery.trouble = f"the relay {neighbour.peer_id} says {code}: {said}"
+        self._count_refusal(delivery, code)
+        if neighbour.peer_id != delivery.dst:
+            self._refused_by_relay(neighbour, delivery, code)
+        elif code not in TRANSIENT:
+            self._fail(delivery, code, delivery.trouble)
+        return True
+
+    def on_passed_on(self, neighbour: Neighbour, msg_id: str) -> bool:
+        """Take a relay's word that it passed a message on; False where it is none of ours."""
+        delivery = self.pending.get(msg_id)
+        if delivery is None:
+            return False
+        if neighbour.peer_id == delivery.via:
+            delivery.trouble = f"{neighbour.peer_id} passed it on"
+        return True
+
+    # Deliveries.
+
+    def _message(self, delivery: Delivery) -> Send:
+        attempt = delivery.tries if delivery.tries > 1 else UNSET
+        dst = str(delivery.dst)
+        return Send(delivery.msg_id, self._own_text, dst, delivery.payload, ttl=ORIGIN_TTL, attempt=attempt)
+
+    def _go(self, delivery: Delivery, but: str = "") -> None:
+        """Send a message over the best way that has room; without any way, look for one."""
+        hood, now_s = self._hood, self._hood.now()
+        best = hood.routes.best(delivery.dst, now_s, but)
+        if best is None:
+            self._seek(delivery)
+            return
+        delivery.tries += 1
+        hop = hood.neighbours[best.hop]
+        if not self._write(hop, delivery):
+            others = hood.routes.ways(delivery.dst, now_s, but)
+            for way in others:
+                hop = hood.neighbours[way.hop]
+                if way is not best and self._write(hop, delivery):
+                    break
+            else:
+                # What was sent before may still have arrived.
+                code = ErrorCode.BUSY if delivery.tries == 1 else NOT_CONFIRMED
+                self._fail(delivery, code, f"too much waits for {best.hop} already")
+                return
+        hood.routes.use(delivery.dst, hop.peer_id, now_s)
+        delivery.via = hop.peer_id
+        delivery.hops += (hop.peer_id,)
+        delivery.state = State.SENT
+        delivery.sent_at_s = now_s
+        delivery.deadline_s = now_s + ACK_WAITS_S[delivery.counted - 1]
+        if delivery.tries == 1:
+            hood.tally.sent += 1
+            self._outcomes.sent(delivery)
+        else:
+            hood.tally.resent += 1
+
+    def _write(self, hop: Neighbour, delivery: Delivery) -> bool:
+        message = self._message(delivery)
+        line = encode_plain(message) if hop.plain else encode(message)
+        if delivery.tries == 1:
+            self._warn_if_long(hop, line)
+        return hop.write(line)
+
+    def _warn_if_long(self, neighbour: Neighbour, line: bytes) -> None:
+        if neighbour.plain and len(line) > PLAIN_LINE:
+            text = f"it may not take a line of {len(line)} bytes; up to {PLAIN_LINE} is safe"
+            self._outcomes.warn(neighbour.peer_id, text)
+
+    def _seek(self, delivery: Delivery) -> None:
+        """Dial and ask at the same time; whichever answers first carries the message (section 5)."""
+        delivery.state = State.SEEKING
+        delivery.deadline_s = self._hood.now() + SEEK_S
+        self._outcomes.seek(delivery.dst)
+        self._discovery.ask(delivery.dst)
+
+    def _again(self, delivery: Delivery, but: str = "") -> None:
+        """Send a message once more, unless it was sent too often."""
+        if delivery.is_last:
+            self._fail_unconfirmed(delivery)
+        else:
+            self._go(delivery, but)
+
+    def _overdue(self, delivery: Delivery) -> None:
+        if delivery.state is State.SEEKING:
+            self._fail_unrouted(delivery)
+            return
+        hood, now_s = self._hood, self._hood.now()
+        if self._confirms(delivery):
+            hood.routes.fail(delivery.dst, delivery.via, now_s)
+        best = hood.routes.best(delivery.dst, now_s)
+        if best is not None and best.hop == delivery.via and not delivery.is_last:
+            # No better way is known. It is tried again, and another one is looked for meanwhile.
+            self._discovery.ask(delivery.dst)
+        self._again(delivery)
+
+    def _confirms(self, delivery: Delivery) -> bool:
+        """Whether silence says something: some plain peers never confirm anything."""
+        neighbour = self._hood.neighbours.get(delivery.via)
+        if neighbour is None or neighbour.peer_id != delivery.dst:
+            return True
+        return not neighbour.plain or "ack" in neighbour.features
+
+    def _refused_by_relay(self, neighbour: Neighbour, delivery: Delivery, code: str) -> None:
+        """Take another way where there is one; wait and try again where that may help."""
+        hood, now_s = self._hood, self._hood.now()
+        if code in NO_WAY:
+            hood.routes.drop(delivery.dst, neighbour.peer_id)
+        elif code not in TRANSIENT:
+            hood.routes.fail(delivery.dst, neighbour.peer_id, now_s)
+        other = hood.routes.best(delivery.dst, now_s, but=neighbour.peer_id)
+        if other is not None or code in NO_WAY:
+            hood.tally.rerouted += 1
+            delivery.rerouted += 1
+            self._again(delivery, but=neighbour.peer_id)
+        elif code not in TRANSIENT:
+            self._fail(delivery, code, delivery.trouble)
+
+    @staticmethod
+    def _count_refusal(delivery: Delivery, code: str) -> None:
+        delivery.refusal = code
+        delivery.refusals = delivery.tries if delivery.refusals == delivery.tries - 1 else delivery.refusals
+
+    # Failures.
+
+    def _fail_unconfirmed(self, delivery: Delivery) -> None:
+        # Where each try was refused, it is known that none arrived.
+        code = delivery.refusal if delivery.refusals == delivery.tries else NOT_CONFIRMED
+        self._fail(delivery, code, self._why_unconfirmed(delivery))
+
+    def _why_unconfirmed(self, delivery: Delivery) -> str:
+        waited_s = self._hood.now() - delivery.began_at_s
+        times = "once" if delivery.tries == 1 else f"{delivery.tries} times"
+        text = f"sent {times} in {waited_s:.0f} s{_over(delivery)}, and no confirmation came"
+        neighbour = self._hood.neighbours.get(delivery.dst)
+        if neighbour is not None and "ack" not in neighbour.features:
+            text += "; this peer does not offer confirmations, so it may have arrived"
+        return f"{text}; {delivery.trouble}" if delivery.trouble else text
+
+    def _fail_suspect(self, neighbour: Neighbour, delivery: Delivery, why: str) -> bool:
+        """Give up a message that may be why a plain peer ended the link; whether it was one (9.15)."""
+        is_suspect = neighbour.plain and self._hood.now() - delivery.sent_at_s <= SUSPECT_S
+        if is_suspect:
+            text = f"the link ended right after it was sent, so it is not sent again ({why})"
+            self._fail(delivery, NOT_CONFIRMED, text)
+        return is_suspect
+
+    def _fail_unrouted(self, delivery: Delivery) -> None:
+        tried = self._discovery.tried(delivery.dst)
+        if delivery.refusals == delivery.tries:
+            before = f"{delivery.trouble}; " if delivery.tries else ""
+            why = f"{before}no link with it within {SEEK_S:.0f} s; {tried}"
+            self._fail(delivery, ErrorCode.NO_ROUTE, why)
+        else:
+            why = f"{delivery.trouble}, and no other way was found within {SEEK_S:.0f} s; {tried}"
+            self._fail(delivery, NOT_CONFIRMED, why)
+
+    def _fail(self, delivery: Delivery, code: str, why: str) -> None:
+        self.pending.close(delivery)
+        delivery.state = State.FAILED
+        delivery.code = str(code)
+        delivery.why = why
+        self._hood.tally.failed += 1
+        self._outcomes.settled(delivery)
+
+
+def _over(delivery: Delivery) -> str:
+    """Say which next hops were tried, where that was not the destination itself."""
+    hops = list(dict.fromkeys(delivery.hops))
+    return "" if hops == [delivery.dst] else f" through {' and '.join(hops)}"
