@@ -66,13 +66,17 @@ class _Trail(Struct, gc=False):
 class Discovery:
     """Asks, passes questions on, answers. The router creates and owns it.
 
+    :param dial: tries to get a link with a peer, if it is known where it is.
     :param found: told when there is a way to a peer that was sought.
     """
 
-    def __init__(self, hood: Neighbourhood, found: Callable[[str], None]) -> None:
+    def __init__(
+        self, hood: Neighbourhood, dial: Callable[[PeerId], None], found: Callable[[str], None]
+    ) -> None:
         #: Peers that were not sought because too many are.
         self.refused = 0
         self._hood = hood
+        self._dial = dial
         self._found = found
         self._open: dict[str, Question] = {}
         self._ids: dict[str, Question] = {}
@@ -157,7 +161,7 @@ class Discovery:
                 question.next_at_s = now_s + AGAIN_AFTER_S
 
     def _put(self, question: Question, ttl: int) -> None:
-        """Send a question; each has a msg_id of its own, else it were a duplicate of the narrower one."""
+        """Ask all, and dial. Each question has a msg_id of its own, else it were a copy of the one before."""
         message = WhoHas(self._hood.new_id(), self._hood.own, question.dst, ttl)
         self._ids[message.msg_id] = question
         question.ids.append(message.msg_id)
@@ -168,6 +172,7 @@ class Discovery:
         line = encode(message)
         for neighbour in self._hood.relays(but=question.dst):
             self._put_to(neighbour, question, line)
+        self._dial(question.dst)
 
     def _put_to(self, neighbour: Neighbour, question: Question, line: bytes) -> None:
         if not neighbour.plain and "who_has" in neighbour.features and neighbour.write(line):

@@ -53,6 +53,9 @@ class House(Outcomes, Protocol):
     def show(self, neighbour: Neighbour, message: Send | Pub) -> None:
         """Show a message to the user; it is the first time."""
 
+    def seek(self, dst: PeerId) -> None:
+        """Try to get a link with *dst*, if it is known where it is."""
+
     def complained(self, neighbour: Neighbour, error: Error) -> None:
         """A peer sent an ERROR that is about none of our messages."""
 
@@ -70,7 +73,7 @@ class Router:
     ) -> None:
         self.complaints = Allowance(COMPLAINTS_PER_S)
         self.hood = Neighbourhood(own, now, new_id)
-        self.discovery = Discovery(self.hood, self._found)
+        self.discovery = Discovery(self.hood, house.seek, self._found)
         self.relay = Relay(self.hood, self.discovery)
         self.flood = Flood(self.hood)
         self.sender = Sender(self.hood, self.discovery, house)

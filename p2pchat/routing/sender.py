@@ -12,7 +12,7 @@ from p2pchat.protocol.framing import MAX_LINE
 from p2pchat.protocol.messages import ORIGIN_TTL, Ack, Pub, Send
 from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
 from p2pchat.routing.delivery import ACK_WAITS_S, Deliveries, Delivery, State
-from p2pchat.routing.discovery import SEEK_S, Discovery
+from p2pchat.routing.discovery import MAX_QUESTIONS, SEEK_S, Discovery
 from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood
 
 #: Lines longer than this may be more than a plain peer takes, in bytes (9.5).
@@ -34,9 +34,6 @@ class Outcomes(Protocol):
 
     def settled(self, delivery: Delivery) -> None:
         """The outcome of a message is known."""
-
-    def seek(self, dst: PeerId) -> None:
-        """Try to get a link with *dst*, if it is known where it is."""
 
     def warn(self, peer_id: PeerId, text: str) -> None:
         """Tell the user something about a message to a peer."""
@@ -233,8 +230,8 @@ class Sender:
         """Dial and ask at the same time; whichever answers first carries the message (section 5)."""
         delivery.state = State.SEEKING
         delivery.deadline_s = self._hood.now() + SEEK_S
-        self._outcomes.seek(delivery.dst)
-        self._discovery.ask(delivery.dst)
+        if not self._discovery.ask(delivery.dst):
+            self._fail(delivery, ErrorCode.BUSY, f"{MAX_QUESTIONS} other peers are looked for already")
 
     def _again(self, delivery: Delivery, but: str = "") -> None:
         """Send a message once more, unless it was sent too often."""
@@ -250,10 +247,10 @@ class Sender:
         hood, now_s = self._hood, self._hood.now()
         if self._confirms(delivery):
             hood.routes.fail(delivery.dst, delivery.via, now_s)
-        best = hood.routes.best(delivery.dst, now_s)
-        if best is not None and best.hop == delivery.via and not delivery.is_last:
-            # No better way is known. It is tried again, and another one is looked for meanwhile.
-            self._discovery.ask(delivery.dst)
+            best = hood.routes.best(delivery.dst, now_s)
+            if best is not None and best.hop == delivery.via and not delivery.is_last:
+                # No better way is known. It is tried again, and another one is looked for meanwhile.
+                self._discovery.ask(delivery.dst)
         self._again(delivery)
 
     def _confirms(self, delivery: Delivery) -> bool:
