@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
 import attrs
@@ -46,6 +46,11 @@ class Recent(Generic[_V]):
         if len(self._young) >= self.max_keys:
             self._old, self._young = self._young, {}
         self._young[hash(key)] = value
+
+    def values(self) -> Iterator[_V]:
+        """Yield all that is remembered, also what was replaced by something younger."""
+        yield from self._old.values()
+        yield from self._young.values()
 
     def rotate(self, now_s: float) -> None:
         """Forget what is too old; to be called now and then."""

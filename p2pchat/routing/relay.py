@@ -34,6 +34,9 @@ PARK_S = 2.0
 #: Messages that may wait here for a way. Beyond, their sources hear `no_route` at once.
 MAX_PARKED = 256
 
+#: Seconds after which the source of a message has given up that try by itself.
+UNDER_WAY_S = 10.0
+
 #: A source sends again after 5 s (section 5). What comes sooner is no sign that the first try was lost.
 BLAME_AFTER_S = 2.0
 
@@ -43,13 +46,16 @@ class Trail(Struct, gc=False):
 
     :param before: the neighbour that brought it.
     :param after: the neighbour that it was passed on to.
+    :param is_settled: it was confirmed, or nobody asked for that.
     """
 
+    src: str
+    msg_id: str
+    dst: str
     before: PeerId
     after: PeerId
-    dst: str
     at_s: float
-    is_confirmed: bool = False
+    is_settled: bool
 
 
 @attrs.frozen
@@ -111,6 +117,28 @@ class Relay:
             for parcel in freed:
                 self._pass_on(parcel)
 
+    def neighbour_down(self, neighbour: Neighbour) -> None:
+        """The last link with a peer has ended: tell the sources of what it may not have passed on.
+
+        A plain peer may have ended it because of the message (9.15): then there is no hurry to send it again.
+        """
+        hood, after = self._hood, neighbour.peer_id
+        if neighbour.plain:
+            return
+        since_s = hood.now() - UNDER_WAY_S
+        lost = [
+            trail
+            for trail in self._trails.values()
+            if trail.after == after and not trail.is_settled and trail.at_s > since_s
+        ]
+        for trail in lost:
+            trail.is_settled = True
+            before = hood.neighbours.get(trail.before)
+            if before is not None:
+                hood.tally.relay_refused += 1
+                detail = f"the link of {hood.own} with {after} ended before a confirmation came"
+                hood.refuse(before, ErrorCode.NO_ROUTE, detail, trail.msg_id, trail.src)
+
     # SEND.
 
     def on_send(self, neighbour: Neighbour, message: Send, line: bytes) -> None:
@@ -148,7 +176,7 @@ class Relay:
     def _blame(self, trail: Trail | None) -> None:
         """The source tries again, so the last next hop did not deliver."""
         now_s = self._hood.now()
-        if trail is not None and not trail.is_confirmed and now_s - trail.at_s >= BLAME_AFTER_S:
+        if trail is not None and not trail.is_settled and now_s - trail.at_s >= BLAME_AFTER_S:
             self._hood.routes.fail(trail.dst, trail.after, now_s)
 
     def _pass_on(self, parcel: Parcel) -> None:
@@ -192,7 +220,15 @@ class Relay:
 
     def _passed_on(self, parcel: Parcel, neighbour: Neighbour) -> None:
         hood, message, now_s = self._hood, parcel.message, self._hood.now()
-        trail = Trail(parcel.source.peer_id, neighbour.peer_id, message.dst, now_s)
+        trail = Trail(
+            message.src,
+            message.msg_id,
+            message.dst,
+            before=parcel.source.peer_id,
+            after=neighbour.peer_id,
+            at_s=now_s,
+            is_settled=not message.require_ack,
+        )
         self._trails.put((message.src, message.msg_id), trail)
         if neighbour.plain:
             self._sources.put((neighbour.peer_id, message.msg_id), message.src)
@@ -253,8 +289,8 @@ class Relay:
     def _confirm(self, neighbour: Neighbour, trail: Trail) -> None:
         if neighbour.peer_id == trail.after:
             now_s = self._hood.now()
-            rtt_s = None if trail.is_confirmed else now_s - trail.at_s
-            trail.is_confirmed = True
+            rtt_s = None if trail.is_settled else now_s - trail.at_s
+            trail.is_settled = True
             self._hood.routes.confirm(trail.dst, trail.after, now_s, rtt_s)
 
     def on_error(self, neighbour: Neighbour, message: Error, line: bytes) -> bool:

@@ -157,6 +157,7 @@ class Router:
         """The last link with a peer has ended: what it did not confirm goes again over another way."""
         self.hood.leave(neighbour)
         self.sender.neighbour_down(neighbour, why)
+        self.relay.neighbour_down(neighbour)
 
     def link_lost(self, neighbour: Neighbour, why: str) -> None:
         """The link that was sent on has ended, but the neighbour has others."""
