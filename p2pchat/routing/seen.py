@@ -6,9 +6,9 @@ from collections.abc import Hashable
 
 import attrs
 
-#: Keys in one generation. Two of them cover a minute of a thousand messages a second, longer than
-#: anybody sends a message again.
-MAX_KEYS = 65536
+#: Keys in one generation, two for each message. Two generations cover two minutes of a thousand messages
+#: a second, longer than anybody sends a message again.
+MAX_KEYS = 131072
 
 #: Seconds after which a generation is given up even when it is not full.
 MAX_AGE_S = 600.0
