@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import attrs
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -24,6 +22,7 @@ from p2pchat.protocol.names import PeerId
 from p2pchat.routing.discovery import Discovery
 from p2pchat.routing.neighbourhood import HOLD_S, Neighbour, Neighbourhood
 from p2pchat.routing.recent import Recent
+from p2pchat.routing.routes import Route
 
 #: What a relay reports on a SEND that it was given.
 Report = RelayOk | RelayFail | TtlExpired
@@ -58,8 +57,7 @@ class Trail(Struct, gc=False):
     is_settled: bool
 
 
-@attrs.frozen
-class Parcel:
+class Parcel(Struct, frozen=True, eq=False):
     """A message of somebody else on its way through this peer.
 
     :param attempt: which try of its source it is, where that does not say so itself.
@@ -182,34 +180,45 @@ class Relay:
     def _pass_on(self, parcel: Parcel) -> None:
         """Take the best way that has room; without any, look for one."""
         hood, message, source = self._hood, parcel.message, parcel.source
-        is_full = False
-        for neighbour in self._ways(parcel):
-            try:
-                line = self._line_for(neighbour, parcel)
-            except ProtocolError as problem:
-                self._refuse(source, message, problem.code, f"{hood.own} says: {problem.detail}")
-                return
-            if neighbour.pass_on(line, source.peer_id):
-                self._passed_on(parcel, neighbour)
-                return
-            is_full = True
-        if is_full:
-            detail = f"too much waits at {hood.own} for {message.dst}"
-            self._refuse(source, message, ErrorCode.BUSY, detail)
-            source.hold(HOLD_S)
-        else:
-            self._park(parcel)
-
-    def _ways(self, parcel: Parcel) -> Iterator[Neighbour]:
-        hood, dst, source = self._hood, parcel.message.dst, parcel.source.peer_id
         now_s = hood.now()
-        best = hood.routes.best(dst, now_s, but=source)
+        best = hood.routes.best(message.dst, now_s, but=source.peer_id)
         if best is None:
+            self._park(parcel)
             return
-        yield hood.neighbours[best.hop]
-        for way in hood.routes.ways(dst, now_s, but=source):
-            if way is not best and way.hop != parcel.message.src:
-                yield hood.neighbours[way.hop]
+        try:
+            if self._give(parcel, best, now_s):
+                return
+            others = hood.routes.ways(message.dst, now_s, but=source.peer_id)
+            if any(self._give(parcel, way, now_s) for way in others if way is not best):
+                return
+        except ProtocolError as problem:
+            self._refuse(source, message, problem.code, f"{hood.own} says: {problem.detail}")
+            return
+        self._refuse(source, message, ErrorCode.BUSY, f"too much waits at {hood.own} for {message.dst}")
+        source.hold(HOLD_S)
+
+    def _give(self, parcel: Parcel, way: Route, now_s: float) -> bool:
+        """Give a message to a next hop; False where too much waits for that one."""
+        hood, message, source = self._hood, parcel.message, parcel.source
+        neighbour = hood.neighbours[way.hop]
+        if not neighbour.pass_on(self._line_for(neighbour, parcel), source.peer_id):
+            return False
+        trail = Trail(
+            message.src,
+            message.msg_id,
+            message.dst,
+            before=source.peer_id,
+            after=way.hop,
+            at_s=now_s,
+            is_settled=not message.require_ack,
+        )
+        self._trails.put((message.src, message.msg_id), trail)
+        if neighbour.plain:
+            self._sources.put((way.hop, message.msg_id), message.src)
+        hood.routes.use(way, now_s)
+        hood.tally.relayed += 1
+        self._report(source, message, RelayOk, "passed on")
+        return True
 
     @staticmethod
     def _line_for(neighbour: Neighbour, parcel: Parcel) -> bytes:
@@ -217,24 +226,6 @@ class Relay:
             return pass_on_plain(parcel.line, parcel.message)
         attempt = {} if parcel.attempt is None else {"attempt": parcel.attempt}
         return pass_on(parcel.line, ttl=min(parcel.message.ttl, ORIGIN_TTL) - 1, **attempt)
-
-    def _passed_on(self, parcel: Parcel, neighbour: Neighbour) -> None:
-        hood, message, now_s = self._hood, parcel.message, self._hood.now()
-        trail = Trail(
-            message.src,
-            message.msg_id,
-            message.dst,
-            before=parcel.source.peer_id,
-            after=neighbour.peer_id,
-            at_s=now_s,
-            is_settled=not message.require_ack,
-        )
-        self._trails.put((message.src, message.msg_id), trail)
-        if neighbour.plain:
-            self._sources.put((neighbour.peer_id, message.msg_id), message.src)
-        hood.routes.use(message.dst, neighbour.peer_id, now_s)
-        hood.tally.relayed += 1
-        self._report(parcel.source, message, RelayOk, "passed on")
 
     def _park(self, parcel: Parcel) -> None:
         """Keep a message for a moment and ask for a way, where there is somebody to be asked."""

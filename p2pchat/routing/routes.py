@@ -148,9 +148,8 @@ class Routes:
             route.failed_at_s = now_s
             self._doubts[hop] += 1
 
-    def use(self, dst: str, hop: PeerId, now_s: float) -> None:
+    def use(self, route: Route, now_s: float) -> None:
         """A message goes over a way now."""
-        route = self._to[dst][hop]
         self._touch(route, now_s)
 
     def drop(self, dst: str, hop: PeerId) -> None:

@@ -14,6 +14,7 @@ from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
 from p2pchat.routing.delivery import ACK_WAITS_S, Deliveries, Delivery, State
 from p2pchat.routing.discovery import MAX_QUESTIONS, SEEK_S, Discovery
 from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood
+from p2pchat.routing.routes import Route
 
 #: Lines longer than this may be more than a plain peer takes, in bytes (9.5).
 PLAIN_LINE = 4096
@@ -190,21 +191,20 @@ class Sender:
             self._seek(delivery)
             return
         delivery.tries += 1
-        hop = hood.neighbours[best.hop]
-        if not self._write(hop, delivery):
+        way: Route | None = best
+        if not self._write(best, delivery):
             others = hood.routes.ways(delivery.dst, now_s, but)
-            for way in others:
-                hop = hood.neighbours[way.hop]
-                if way is not best and self._write(hop, delivery):
-                    break
-            else:
-                # What was sent before may still have arrived.
-                code = ErrorCode.BUSY if delivery.tries == 1 else NOT_CONFIRMED
-                self._fail(delivery, code, f"too much waits for {best.hop} already")
-                return
-        hood.routes.use(delivery.dst, hop.peer_id, now_s)
-        delivery.via = hop.peer_id
-        delivery.hops += (hop.peer_id,)
+            way = next(
+                (other for other in others if other is not best and self._write(other, delivery)), None
+            )
+        if way is None:
+            # What was sent before may still have arrived.
+            code = ErrorCode.BUSY if delivery.tries == 1 else NOT_CONFIRMED
+            self._fail(delivery, code, f"too much waits for {best.hop} already")
+            return
+        hood.routes.use(way, now_s)
+        delivery.via = way.hop
+        delivery.hops += (way.hop,)
         delivery.state = State.SENT
         delivery.sent_at_s = now_s
         delivery.deadline_s = now_s + ACK_WAITS_S[delivery.counted - 1]
@@ -214,7 +214,8 @@ class Sender:
         else:
             hood.tally.resent += 1
 
-    def _write(self, hop: Neighbour, delivery: Delivery) -> bool:
+    def _write(self, way: Route, delivery: Delivery) -> bool:
+        hop = self._hood.neighbours[way.hop]
         message = self._message(delivery)
         line = encode_plain(message) if hop.plain else encode(message)
         if delivery.tries == 1:
