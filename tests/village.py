@@ -41,6 +41,7 @@ class Process:
         self._calls: list[IDelayedCall] = []
         self._ports: list[IListeningPort] = []
         self._protocols: list[Any] = []
+        self._connectors: list[IConnector] = []
 
     def seconds(self) -> float:
         return self._host.seconds()
@@ -68,13 +69,13 @@ class Process:
         timeout: float = 30,
         bindAddress: tuple[str, int] | None = None,  # noqa: N803
     ) -> IConnector:
-        return self._host.connectTCP(host, port, self._watched(factory), timeout, bindAddress)
+        connector = self._host.connectTCP(host, port, self._watched(factory), timeout, bindAddress)
+        self._connectors.append(connector)
+        return connector
 
     def kill(self) -> None:
         """End at once, as by ``kill -9``: the kernel closes what was open, and nothing runs any more."""
-        for call in self._calls:
-            if call.active():
-                call.cancel()
+        self.freeze()
         for port in self._ports:
             port.stopListening()
         for protocol in self._protocols:
@@ -85,6 +86,9 @@ class Process:
 
     def freeze(self) -> None:
         """Run nothing any more; what is open stays open. With `MemoryNetwork.crash` the host is gone."""
+        # First, since whoever dialled would plan to do so again.
+        for connector in self._connectors:
+            connector.stopConnecting()
         for call in self._calls:
             if call.active():
                 call.cancel()

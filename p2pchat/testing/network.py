@@ -49,6 +49,8 @@ class MemoryNetwork:
         self.transports: dict[MemoryTransport, None] = {}
         self._hosts: list[MemoryHost] = []
         self._cut: set[frozenset[str]] = set()
+        self._hidden: set[str] = set()
+        self._bytes_per_s: dict[tuple[str, str], float] = {}
 
     def host(self, ip: str) -> MemoryHost:
         """Return a reactor that lives at *ip*; after a crash, a new one."""
@@ -69,6 +71,28 @@ class MemoryNetwork:
         self._cut.clear()
         for transport in list(self.transports):
             transport.flush_soon()
+
+    def mend(self, one: str, other: str) -> None:
+        """Let everything through again between two hosts."""
+        self._cut.discard(frozenset((one, other)))
+        for transport in list(self.transports):
+            transport.flush_soon()
+
+    def hide(self, ip: str) -> None:
+        """Put a host behind a NAT: it can dial, and connects to it time out."""
+        self._hidden.add(ip)
+
+    def is_reachable(self, source: str, ip: str) -> bool:
+        """Whether a connect from one host arrives at another."""
+        return not self.is_cut(source, ip) and (ip not in self._hidden or source == ip)
+
+    def throttle(self, source: str, ip: str, bytes_per_s: float) -> None:
+        """Let that many bytes through from one host to another, on each connection made from now on."""
+        self._bytes_per_s[source, ip] = bytes_per_s
+
+    def bytes_per_s(self, source: str, ip: str) -> float | None:
+        """Return how many bytes get through from one host to another, or None where all do."""
+        return self._bytes_per_s.get((source, ip))
 
     def is_cut(self, one: str, other: str) -> bool:
         """Whether nothing gets through."""
@@ -190,14 +214,14 @@ class MemoryConnector:
         self._to = to
         self._factory.doStart()
         self._factory.startedConnecting(self)
-        if self._network.is_cut(source[0], to[0]):
+        if not self._network.is_reachable(source[0], to[0]):
             self._call = self._host.callLater(self._timeout_s, self._fail, TimeoutError())
         else:
             self._call = self._host.callLater(2 * self._network.latency_s, self._arrive, source)
 
     def stopConnecting(self) -> None:
         """Give up."""
-        if self._call is not None:
+        if self._call is not None and self._call.active():
             self._call.cancel()
             self._fail(UserError())
 

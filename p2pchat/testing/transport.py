@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from twisted.internet.address import IPv4Address
@@ -27,6 +28,9 @@ from p2pchat.testing.clock import HeapClock
 #: Bytes that a transport holds before it tells its producer to stop, as Twisted's do.
 SEND_BUFFER = 64 * 1024
 
+#: Bytes of a segment where it takes time to send one.
+SEGMENT = 1460
+
 
 class Wire(Protocol):
     """What a transport needs of the network that it belongs to."""
@@ -37,6 +41,9 @@ class Wire(Protocol):
 
     def is_cut(self, one: str, other: str) -> bool:
         """Whether nothing gets through between two hosts."""
+
+    def bytes_per_s(self, source: str, ip: str) -> float | None:
+        """Return how many bytes get through from one host to another, or None where all do."""
 
 
 class _TCP(ITCPTransport, IConsumer, IPushProducer):
@@ -68,6 +75,9 @@ class MemoryTransport:
         self._aborting = False
         self._is_reading = True
         self._flush_call: IDelayedCall | None = None
+        self._bytes_per_s = network.bytes_per_s(host.host, peer.host)
+        #: When the last segment has left, where that takes time.
+        self._sent_at_s = 0.0
         network.transports[self] = None
 
     def join(self, other: MemoryTransport, protocol: IProtocol) -> None:
@@ -83,7 +93,8 @@ class MemoryTransport:
             return
         now_s = self._network.clock.seconds()
         self.writes.append((now_s, data))
-        self._buffer.append((now_s + self._network.latency_s, data))
+        for left_at_s, segment in self._segments(data, now_s):
+            self._buffer.append((left_at_s + self._network.latency_s, segment))
         self._buffered += len(data)
         if self._buffered > SEND_BUFFER and self._producer and not self._producer_paused:
             self._producer_paused = True
@@ -201,6 +212,16 @@ class MemoryTransport:
         elif self._fin_wanted and not self._fin_sent:
             self._fin_sent = True
             self._send_fin()
+
+    def _segments(self, data: bytes, now_s: float) -> Iterator[tuple[float, bytes]]:
+        """Cut what is written into segments, each with the time when it has left."""
+        if self._bytes_per_s is None:
+            yield now_s, data
+            return
+        for start in range(0, len(data), SEGMENT):
+            segment = data[start : start + SEGMENT]
+            self._sent_at_s = max(self._sent_at_s, now_s) + len(segment) / self._bytes_per_s
+            yield self._sent_at_s, segment
 
     def _take_due(self) -> bytes:
         """Return what arrives now: what was written at one moment comes in one piece."""
