@@ -127,7 +127,8 @@ class Routes:
 
     def confirm(self, dst: str, hop: PeerId, now_s: float, rtt_s: float | None) -> None:
         """A message went over a way and was confirmed by its destination."""
-        route = self._to.get(dst, {}).get(hop)
+        ways = self._to.get(dst)
+        route = None if ways is None else ways.get(hop)
         if route is None:
             return
         route.confirmed += 1
@@ -214,10 +215,12 @@ class Routes:
     # Inside.
 
     def _touch(self, route: Route, now_s: float) -> None:
-        if now_s - route.touched_at_s >= 1.0 and not route.is_direct:
+        if now_s - route.touched_at_s < 1.0:
+            return  # exact enough, and most messages cost nothing
+        route.touched_at_s = now_s
+        if not route.is_direct:
             through = self._through[route.hop]
             through[route.dst] = through.pop(route.dst)
-            route.touched_at_s = now_s
 
     def _add(self, dst: str, hop: PeerId, hops: int | None, now_s: float) -> Route | None:
         through = self._through.get(hop)
