@@ -41,6 +41,7 @@ class Delivery(Struct, eq=False, gc=False):
     :param began_at_s: when the user said it.
     :param tries: how often it was sent.
     :param rerouted: tries that were refused on the way and made again over another.
+    :param is_late: half of the time that the last try waits for its ACK is over.
     :param via: the next hop of the last try.
     :param hops: the next hops of all tries, in order.
     :param refusals: tries that were refused on the way.
@@ -59,6 +60,7 @@ class Delivery(Struct, eq=False, gc=False):
     state: State = State.SEEKING
     tries: int = 0
     rerouted: int = 0
+    is_late: bool = False
     via: PeerId = PeerId()
     hops: tuple[PeerId, ...] = ()
     refusals: int = 0

@@ -67,11 +67,11 @@ class Discovery:
     """Asks, passes questions on, answers. The router creates and owns it.
 
     :param dial: tries to get a link with a peer, if it is known where it is.
-    :param found: told when there is a way to a peer that was sought.
+    :param found: told when there is a way to a peer that was sought; False where it is of no use.
     """
 
     def __init__(
-        self, hood: Neighbourhood, dial: Callable[[PeerId], None], found: Callable[[str], None]
+        self, hood: Neighbourhood, dial: Callable[[PeerId], None], found: Callable[[str], bool]
     ) -> None:
         #: Peers that were not sought because too many are.
         self.refused = 0
@@ -94,8 +94,11 @@ class Discovery:
 
     # We ask.
 
-    def ask(self, dst: PeerId) -> bool:
-        """Seek a peer, unless it is sought already; False where too many are."""
+    def ask(self, dst: PeerId, everybody: bool = False) -> bool:
+        """Seek a peer, unless it is sought already; False where too many are.
+
+        :param everybody: do not ask those who are near first: a way that they know is known already.
+        """
         now_s = self._hood.now()
         question = self._open.get(dst)
         if question is None:
@@ -103,21 +106,29 @@ class Discovery:
                 self.refused += 1
                 return False
             question = self._open[dst] = Question(dst, now_s + SEEK_S)
-            self._put(question, FIRST_TTL)
+            self._put(question, ORIGIN_TTL if everybody else FIRST_TTL)
             question.next_at_s = now_s + WIDEN_AFTER_S
         elif question.is_answered:
             # The answers were of no use; the same neighbours are not asked at once again.
             question.is_answered = False
+            question.asked.clear()
+            question.said = ""
             question.next_at_s = max(now_s, question.asked_at_s + WIDEN_AFTER_S)
         question.ends_at_s = now_s + SEEK_S
         return True
+
+    def can_ask(self, but: str) -> bool:
+        """Whether there is somebody to be asked.
+
+        :param but: a neighbour of whom it is known that it has no way.
+        """
+        return any("who_has" in near.features for near in self._hood.relays(but))
 
     def noticed(self, dst: str) -> None:
         """There is a way to a peer now, however it was learned."""
         question = self._open.get(dst)
         if question is not None and not question.is_answered:
-            question.is_answered = True
-            self._found(dst)
+            question.is_answered = self._found(dst)
 
     def neighbour_up(self, neighbour: Neighbour) -> None:
         """Ask a neighbour that was not there when the others were asked."""

@@ -61,6 +61,7 @@ class Parcel(Struct, frozen=True, eq=False):
     """A message of somebody else on its way through this peer.
 
     :param attempt: which try of its source it is, where that does not say so itself.
+    :param avoid: the next hop of the try before, which was not confirmed; empty where there was none.
     :param until_s: with those that wait for a way, when they have waited long enough.
     """
 
@@ -68,6 +69,7 @@ class Parcel(Struct, frozen=True, eq=False):
     message: Send
     line: bytes
     attempt: int | None
+    avoid: str
     until_s: float
 
 
@@ -107,13 +109,19 @@ class Relay:
             for parcel in overdue:
                 self._refuse(parcel.source, parcel.message, ErrorCode.NO_ROUTE, self._no_way(parcel.message))
 
-    def found(self, dst: str) -> None:
-        """There is a way to a peer now."""
-        freed = [parcel for parcel in self._parked if parcel.message.dst == dst]
-        if freed:
-            self._parked = [parcel for parcel in self._parked if parcel.message.dst != dst]
-            for parcel in freed:
+    def found(self, dst: str) -> bool:
+        """There is a way to a peer now. False where something still waits: that way leads back."""
+        if not any(parcel.message.dst == dst for parcel in self._parked):
+            return True
+        parked, self._parked = self._parked, []
+        now_s = self._hood.now()
+        for parcel in parked:
+            is_for_it = parcel.message.dst == dst
+            if is_for_it and self._hood.routes.best(dst, now_s, but=parcel.source.peer_id) is not None:
                 self._pass_on(parcel)
+            else:
+                self._parked.append(parcel)
+        return not any(parcel.message.dst == dst for parcel in self._parked)
 
     def neighbour_down(self, neighbour: Neighbour) -> None:
         """The last link with a peer has ended: tell the sources of what it may not have passed on.
@@ -160,9 +168,9 @@ class Relay:
             self._report(neighbour, message, RelayFail, ErrorCode.OVER_QUOTA)
             return
         self._copies.put(key, copies + 1)
-        self._blame(trail)
+        avoid = self._blame(trail)
         attempt = copies + 1 if copies else None
-        self._pass_on(Parcel(neighbour, message, line, attempt, hood.now() + PARK_S))
+        self._pass_on(Parcel(neighbour, message, line, attempt, avoid, hood.now() + PARK_S))
 
     def _on_copy(self, neighbour: Neighbour, message: Send, trail: Trail | None) -> None:
         """The same once more: a duplicate from where it came before; from elsewhere it goes in a circle."""
@@ -171,11 +179,14 @@ class Relay:
             detail = f"it came back to {self._hood.own}, so there is no way to {message.dst} through it"
             self._refuse(neighbour, message, ErrorCode.NO_ROUTE, detail)
 
-    def _blame(self, trail: Trail | None) -> None:
-        """The source tries again, so the last next hop did not deliver."""
+    def _blame(self, trail: Trail | None) -> str:
+        """The source tries again, so the last next hop did not deliver; return that one, if there was one."""
+        if trail is None or trail.is_settled:
+            return ""
         now_s = self._hood.now()
-        if trail is not None and not trail.is_settled and now_s - trail.at_s >= BLAME_AFTER_S:
+        if now_s - trail.at_s >= BLAME_AFTER_S:
             self._hood.routes.fail(trail.dst, trail.after, now_s)
+        return trail.after
 
     def _pass_on(self, parcel: Parcel) -> None:
         """Take the best way that has room; without any, look for one."""
@@ -186,10 +197,11 @@ class Relay:
             self._park(parcel)
             return
         try:
-            if self._give(parcel, best, now_s):
+            if best.hop != parcel.avoid and self._give(parcel, best, now_s):
                 return
-            others = hood.routes.ways(message.dst, now_s, but=source.peer_id)
-            if any(self._give(parcel, way, now_s) for way in others if way is not best):
+            ways = hood.routes.ways(message.dst, now_s, but=source.peer_id)
+            ways.sort(key=lambda way: way.hop == parcel.avoid)
+            if any(self._give(parcel, way, now_s) for way in ways):
                 return
         except ProtocolError as problem:
             self._refuse(source, message, problem.code, f"{hood.own} says: {problem.detail}")
@@ -230,7 +242,7 @@ class Relay:
     def _park(self, parcel: Parcel) -> None:
         """Keep a message for a moment and ask for a way, where there is somebody to be asked."""
         hood, message, source = self._hood, parcel.message, parcel.source
-        can_ask = any("who_has" in near.features for near in hood.relays(but=source.peer_id))
+        can_ask = self._discovery.can_ask(but=source.peer_id)
         if not can_ask or self.parked >= MAX_PARKED or parcel.until_s <= hood.now():
             self._refuse(source, message, ErrorCode.NO_ROUTE, self._no_way(message))
         elif not hood.quota(source).questions.take(hood.now()):

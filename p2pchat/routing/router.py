@@ -151,7 +151,6 @@ class Router:
         self.hood.arrive(neighbour)
         self.discovery.noticed(neighbour.peer_id)
         self.discovery.neighbour_up(neighbour)
-        self._found(neighbour.peer_id)
 
     def neighbour_down(self, neighbour: Neighbour, why: str) -> None:
         """The last link with a peer has ended: what it did not confirm goes again over another way."""
@@ -183,9 +182,10 @@ class Router:
             self._sweep_at_s = now_s
             self.routes.sweep(now_s)
 
-    def _found(self, dst: str) -> None:
-        self.sender.found(dst)
-        self.relay.found(dst)
+    def _found(self, dst: str) -> bool:
+        """There is a way to a peer; whether that served all who wait for one."""
+        served = self.sender.found(dst), self.relay.found(dst)
+        return all(served)
 
     # Messages that arrived.
 

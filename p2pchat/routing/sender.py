@@ -98,10 +98,12 @@ class Sender:
 
     # What happens around us.
 
-    def found(self, dst: str) -> None:
-        """There is a way to a peer: what waited for it can go."""
+    def found(self, dst: str) -> bool:
+        """There is a way to a peer: what waited for it can go. False where another way is still wanted."""
         for delivery in self.pending.to(dst, State.SEEKING):
             self._go(delivery)
+        sent = self.pending.to(dst, State.SENT)
+        return all(self._has_untried(delivery) for delivery in sent if delivery.is_late)
 
     def neighbour_down(self, neighbour: Neighbour, why: str) -> None:
         """The last link with a peer has ended: what went over it goes again, over what else there is."""
@@ -191,12 +193,7 @@ class Sender:
             self._seek(delivery)
             return
         delivery.tries += 1
-        way: Route | None = best
-        if not self._write(best, delivery):
-            others = hood.routes.ways(delivery.dst, now_s, but)
-            way = next(
-                (other for other in others if other is not best and self._write(other, delivery)), None
-            )
+        way = best if delivery.tries == 1 and self._write(best, delivery) else self._give(delivery, but)
         if way is None:
             # What was sent before may still have arrived.
             code = ErrorCode.BUSY if delivery.tries == 1 else NOT_CONFIRMED
@@ -207,12 +204,23 @@ class Sender:
         delivery.hops += (way.hop,)
         delivery.state = State.SENT
         delivery.sent_at_s = now_s
-        delivery.deadline_s = now_s + ACK_WAITS_S[delivery.counted - 1]
+        delivery.is_late = False
+        delivery.deadline_s = now_s + ACK_WAITS_S[delivery.counted - 1] / 2
         if delivery.tries == 1:
             hood.tally.sent += 1
             self._outcomes.sent(delivery)
         else:
             hood.tally.resent += 1
+
+    def _give(self, delivery: Delivery, but: str) -> Route | None:
+        """Write a message to the first next hop that has room; those that it went to before come last."""
+        ways = self._hood.routes.ways(delivery.dst, self._hood.now(), but)
+        ways.sort(key=lambda way: delivery.hops.count(way.hop))
+        return next((way for way in ways if self._write(way, delivery)), None)
+
+    def _has_untried(self, delivery: Delivery) -> bool:
+        ways = self._hood.routes.ways(delivery.dst, self._hood.now())
+        return any(way.hop not in delivery.hops for way in ways)
 
     def _write(self, way: Route, delivery: Delivery) -> bool:
         hop = self._hood.neighbours[way.hop]
@@ -244,15 +252,19 @@ class Sender:
     def _overdue(self, delivery: Delivery) -> None:
         if delivery.state is State.SEEKING:
             self._fail_unrouted(delivery)
-            return
-        hood, now_s = self._hood, self._hood.now()
-        if self._confirms(delivery):
-            hood.routes.fail(delivery.dst, delivery.via, now_s)
-            best = hood.routes.best(delivery.dst, now_s)
-            if best is not None and best.hop == delivery.via and not delivery.is_last:
-                # No better way is known. It is tried again, and another one is looked for meanwhile.
-                self._discovery.ask(delivery.dst)
-        self._again(delivery)
+        elif not delivery.is_late:
+            self._late(delivery)
+        else:
+            if self._confirms(delivery):
+                self._hood.routes.fail(delivery.dst, delivery.via, self._hood.now())
+            self._again(delivery)
+
+    def _late(self, delivery: Delivery) -> None:
+        """Half of the wait is over. Where no other way is known, look for one for the next try."""
+        delivery.is_late = True
+        delivery.deadline_s = delivery.sent_at_s + ACK_WAITS_S[delivery.counted - 1]
+        if self._confirms(delivery) and not delivery.is_last and not self._has_untried(delivery):
+            self._discovery.ask(delivery.dst)
 
     def _confirms(self, delivery: Delivery) -> bool:
         """Whether silence says something: some plain peers never confirm anything."""
