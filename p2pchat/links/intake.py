@@ -31,6 +31,7 @@ class Intake:
     _hold_s: float = 0.0
     _is_taking: bool = False
     _is_paused: bool = False
+    _is_closed: bool = False
     _wakeup: IDelayedCall | None = None
 
     @property
@@ -38,44 +39,68 @@ class Intake:
         """No more lines are to be taken for now."""
         return self._hold_s > 0
 
+    @property
+    def waiting(self) -> int:
+        """Lines that arrived and were not taken yet."""
+        return len(self._waiting)
+
     def feed(self, data: bytes) -> None:
         """Take bytes."""
+        if self._is_closed:
+            return
         self._waiting += self._buffer.feed(data)
         if self._wakeup is None:
-            self._take_turn()
+            self._turn()
 
     def hold(self, seconds: float) -> None:
         """Take nothing more for a while."""
+        if self._is_closed:
+            return
         self._hold_s = max(self._hold_s, seconds)
         if not self._is_taking and self._wakeup is None:
             self._wait()
 
-    def close(self) -> None:
-        """Forget what waits; no more will be taken."""
+    def end(self) -> None:
+        """Take all that waits, at once, whatever holds it up, and then no more: the connection is gone.
+
+        Whoever sends and closes at once has said all of it; a reset must not take it back.
+        """
+        while self._waiting and not self._is_taking:
+            self._hold_s = 0.0
+            self._take_some()
+        self._is_closed = True
         self._waiting.clear()
         if self._wakeup is not None:
             self._wakeup.cancel()
             self._wakeup = None
 
-    def _take_turn(self) -> None:
+    def _woken(self) -> None:
         self._wakeup = None
-        self._is_taking = True
-        try:
-            if self._waiting:
-                taken = self._take(self._waiting[:LINES_A_TURN])
-                del self._waiting[:taken]
-        finally:
-            self._is_taking = False
+        self._turn()
+
+    def _turn(self) -> None:
+        if self._waiting:
+            self._take_some()
+        if self._is_closed:
+            return
         if self._waiting or self._hold_s:
             self._wait()
         elif self._is_paused:
             self._is_paused = False
             self._transport.resumeProducing()
 
+    def _take_some(self) -> None:
+        self._is_taking = True
+        try:
+            taken = self._take(self._waiting[:LINES_A_TURN])
+            del self._waiting[:taken]
+        finally:
+            self._is_taking = False
+
     def _wait(self) -> None:
         """Let the others have their turn."""
         if not self._is_paused:
             self._is_paused = True
             self._transport.pauseProducing()
-        self._wakeup = self._clock.callLater(self._hold_s, self._take_turn)
+        self._wakeup = self._clock.callLater(self._hold_s, self._woken)
         self._hold_s = 0.0

@@ -213,6 +213,7 @@ class Link(TwistedProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
+        self.intake.end()
         self._life.lost(reason.getErrorMessage().rstrip("."))
 
     # A line arrived.
@@ -414,7 +415,6 @@ class Link(TwistedProtocol):
     def end(self, why: str) -> None:
         """Free what is held."""
         self.clear_deadline()
-        self.intake.close()
         self.outgoing.close()
         self._vitals.end(why)
         self._owner.link_gone(self, self.why_down)

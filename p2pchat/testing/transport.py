@@ -197,7 +197,7 @@ class MemoryTransport:
         self._flush_call = None
         if self._aborting or self.stalled or self._network.is_cut(self.host.host, self.peer.host):
             return
-        if self._other is not None and not self._other._is_reading:
+        if self._is_held_back:
             return
         data = self._take_due()
         if data and self._other is not None:
@@ -209,9 +209,15 @@ class MemoryTransport:
             # As in Twisted: while a producer is paused, nothing is closed.
             self._producer_paused = False
             self._producer.resumeProducing()
-        elif self._fin_wanted and not self._fin_sent:
+        elif self._fin_wanted and not self._fin_sent and not self._is_held_back:
             self._fin_sent = True
             self._send_fin()
+
+    @property
+    def _is_held_back(self) -> bool:
+        """The other end reads nothing for now; one that closes never will, and holds nobody back."""
+        other = self._other
+        return other is not None and not (other._is_reading or other.disconnecting)
 
     def _segments(self, data: bytes, now_s: float) -> Iterator[tuple[float, bytes]]:
         """Cut what is written into segments, each with the time when it has left."""
@@ -254,6 +260,9 @@ class MemoryTransport:
 
     def _end(self, reason: Exception) -> None:
         protocol, self._protocol = self._protocol, None
+        producer, self._producer = self._producer, None
         self.vanish()
         if protocol is not None:
+            if producer is not None:
+                producer.stopProducing()
             protocol.connectionLost(Failure(reason))

@@ -15,10 +15,13 @@ from p2pchat.protocol.names import PeerId
 from p2pchat.routing import neighbourhood as routing
 from p2pchat.routing.delivery import Delivery, State
 from p2pchat.routing.router import Router
+from p2pchat.routing.routes import Route
 
 ALICE = PeerId("alice@UnB")
 BOB = PeerId("bob@UnB")
 CAROL = PeerId("carol@Giga")
+DAVE = PeerId("dave@UnB")
+ERIN = PeerId("erin@UnB")
 
 
 class Neighbour:
@@ -131,6 +134,29 @@ class RouterTestCase(SynchronousTestCase):
         named = {key.rstrip("_"): value for key, value in fields.items()}
         line = json.dumps({"type": kind, **named}).encode()
         self.router.received(neighbour, decode(line), line)
+
+    def know(self, dst: PeerId, hop: Neighbour, hops: int = 2) -> Route:
+        """Let a way to *dst* through *hop* be known."""
+        route = self.router.routes.learn(dst, hop.peer_id, hops, self.now_s)
+        assert route is not None
+        return route
+
+    def ways(self, dst: PeerId) -> list[PeerId]:
+        """The next hops to *dst*, the best first."""
+        return [way.hop for way in self.router.routes.ways(dst, self.now_s)]
+
+    def give(self, source: Neighbour, dst: PeerId = DAVE, msg_id: str = "m1", **fields: Any) -> None:
+        """Let a neighbour bring a SEND, its own if nothing else is said."""
+        fields = {"src": source.peer_id, "payload": "hi", "require_ack": True, "ttl": 8, **fields}
+        self.receive(source, "SEND", msg_id=msg_id, dst=dst, **fields)
+
+    def answers(self, neighbour: Neighbour) -> list[tuple[str, str, str]]:
+        """What a neighbour was told about messages: type, msg_id, and the code or reason."""
+        return [
+            (each["type"], each.get("ref") or each.get("msg_id", ""), each.get("code") or each["reason"])
+            for each in neighbour.heard
+            if each["type"] in ("ERROR", "RELAY_OK", "RELAY_FAIL", "TTL_EXPIRED")
+        ]
 
     def assert_settled(self, delivery: Delivery, state: State, code: str = "", *words: str) -> None:
         """Assert that *delivery* is the only one settled, once, and that its reason has *words*."""
