@@ -66,6 +66,20 @@ class Taker:
         return taken
 
 
+class NamedTaker(Taker):
+    """Notes its turns among those of others."""
+
+    def __init__(self, clock: HeapClock, order: list[str], name: str) -> None:
+        super().__init__(clock)
+        self.order = order
+        self.name = name
+
+    def take(self, lines: list[bytes | TooLong]) -> int:
+        """Take lines."""
+        self.order.append(self.name)
+        return super().take(lines)
+
+
 def numbered(count: int) -> bytes:
     """Return so many lines, each its own number."""
     return b"".join(b"%d\n" % number for number in range(count))
@@ -109,13 +123,8 @@ class TurnTests(IntakeTestCase):
 
     def test_the_others_have_their_turn(self) -> None:
         """Between two turns of a link that sends much, another has its own."""
-        greedy, other = self.taker(), self.taker()
         order: list[str] = []
-        for name, taker in (("greedy", greedy), ("other", other)):
-            take = taker.take
-            self.patch(
-                taker.intake, "_take", lambda lines, name=name, take=take: order.append(name) or take(lines)
-            )
+        greedy, other = (NamedTaker(self.clock, order, name) for name in ("greedy", "other"))
         greedy.intake.feed(numbered(3 * LINES_A_TURN))
         other.intake.feed(numbered(2 * LINES_A_TURN))
         self.clock.advance(0.0)
