@@ -22,6 +22,9 @@ DEADLINE_S = 30.0
 
 _ROOT = Path(p2pchat.__file__).parent.parent
 
+#: Where programs are; ip and iptables are where users often do not look.
+PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+
 _TWISTD = [sys.executable, "-c", "import sys; from twisted.scripts.twistd import run; run()"]
 
 _ASK = """
@@ -124,10 +127,13 @@ class Process:
 class Machine:
     """A network namespace, so that a test has all ports for itself. A test makes and ends it.
 
-    Root makes it directly; others inside a user namespace, where the system allows it.
+    Root makes it directly; others inside a user namespace, where the system allows it. It has no name:
+    a process holds it, and it is gone with the last process in it, however the tests end.
+
+    :param set_up: shell commands that it starts with.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, set_up: str = "true") -> None:
         self.folder = folder
         self.state = folder / "state"
         self.environment = {
@@ -137,16 +143,21 @@ class Machine:
             "XDG_STATE_HOME": str(self.state),
             "PYTHONPATH": str(_ROOT),
             "LC_ALL": "C.UTF-8",
+            "PATH": PATH,
         }
         root = os.geteuid() == 0
         unshare = ["unshare", "--net"] if root else ["unshare", "--user", "--map-root-user", "--net"]
-        hold = [*unshare, "sh", "-c", "ip link set lo up && echo ready && exec cat"]
+        hold = [*unshare, "sh", "-c", f"ip link set lo up && {set_up} && echo ready && exec cat"]
         self._holder = Process(hold, self.environment, folder)
         self._processes = [self._holder]
         self._holder.until("ready")
-        self._enter = ["nsenter", f"--net=/proc/{self._holder.popen.pid}/ns/net"]
+        #: Of the process that holds the namespace.
+        self.pid = self._holder.popen.pid
+        self._enter = ["nsenter", f"--net=/proc/{self.pid}/ns/net"]
         if not root:
-            self._enter += [f"--user=/proc/{self._holder.popen.pid}/ns/user", "--preserve-credentials"]
+            self._enter += [f"--user=/proc/{self.pid}/ns/user", "--preserve-credentials"]
+        # When the tests are killed nothing else would end what reads no pipe, and with it the namespace.
+        self._enter += ["setpriv", "--pdeathsig", "KILL"]
 
     def run(
         self, *command: str, stdin: int = subprocess.PIPE, environment: dict[str, str] | None = None
@@ -157,6 +168,15 @@ class Machine:
         )
         self._processes.append(process)
         return process
+
+    def do(self, script: str) -> None:
+        """Run a shell script as root of this machine, until its end.
+
+        :raises AssertionError: a command of it failed; with what it said.
+        """
+        process = self.run("sh", "-ec", script)
+        if process.ended():
+            raise AssertionError(f"{script}\nfailed:\n{process}")
 
     def twistd(
         self, *arguments: str, stdin: int = subprocess.PIPE, environment: dict[str, str] | None = None
