@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import attrs
 from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
-from p2pchat.protocol.codec import encode, pass_on
+from p2pchat.protocol.codec import encode, pass_on, pass_on_plain
 from p2pchat.protocol.errors import MEANINGS
 from p2pchat.protocol.messages import ORIGIN_TTL, Error, WhoHas, WhoHasHit
 from p2pchat.protocol.names import PeerId
@@ -125,9 +126,12 @@ class Discovery:
         return any("who_has" in near.features for near in self._hood.relays(but))
 
     def noticed(self, dst: str) -> None:
-        """There is a way to a peer now, however it was learned."""
+        """Somebody was heard of; where that was sought and there is a way now, use it."""
         question = self._open.get(dst)
-        if question is not None and not question.is_answered:
+        if question is None or question.is_answered:
+            return
+        # What comes through a plain peer, or over a link that ends, shows no way.
+        if self._hood.routes.best(dst, self._hood.now()) is not None:
             question.is_answered = self._found(dst)
 
     def neighbour_up(self, neighbour: Neighbour) -> None:
@@ -227,7 +231,7 @@ class Discovery:
             return 0
         now_s = self._hood.now()
         way = self._hood.routes.best(dst, now_s, but=asker.peer_id)
-        if way is None or way.streak or not (way.is_direct or way.is_fresh(now_s)):
+        if way is None or way.losses(now_s) or not (way.is_direct or way.is_fresh(now_s)):
             return None
         return way.hops
 
@@ -250,13 +254,23 @@ class Discovery:
             hood.tally.hits_unasked += 1
             return
         self._learn(neighbour, message.dst, hops, None)
+        self.noticed(message.dst)
+        self._pass_back(neighbour, message, line, trail, hops)
+
+    def _pass_back(
+        self, neighbour: Neighbour, message: WhoHasHit, line: bytes, trail: _Trail, hops: int | None
+    ) -> None:
+        hood = self._hood
         asker = hood.neighbours.get(trail.asker)
         # What is not nearer than an answer before tells whoever asked nothing: the next hop is the same.
         if asker is None or message.ttl <= 0 or (hops or ORIGIN_TTL + 1) >= trail.hops:
             return
         trail.hops = hops or ORIGIN_TTL + 1
-        known = {} if hops is None else {"hops": hops}
-        back = pass_on(line, ttl=min(message.ttl, ORIGIN_TTL) - 1, via=hood.own, **known)
+        known = {"via": hood.own} if hops is None else {"via": hood.own, "hops": hops}
+        if asker.plain:
+            back = pass_on_plain(line, replace(message, **known))
+        else:
+            back = pass_on(line, ttl=min(message.ttl, ORIGIN_TTL) - 1, **known)
         hood.tally.relayed_back += asker.pass_on(back, neighbour.peer_id)
 
     def _learn(self, neighbour: Neighbour, dst: str, hops: int | None, rtt_s: float | None) -> None:

@@ -65,6 +65,10 @@ class Route(Struct, eq=False, gc=False):
         """The destination is the neighbour itself."""
         return self.hop == self.dst
 
+    def losses(self, now_s: float) -> int:
+        """Messages in a row that were lost, while that is held against it."""
+        return 0 if self.is_direct and now_s - self.failed_at_s > DOUBT_S else self.streak
+
     def is_fresh(self, now_s: float) -> bool:
         """It was used with success lately."""
         return not self.streak and self.confirmed_at_s is not None and now_s - self.confirmed_at_s <= FRESH_S
@@ -190,12 +194,9 @@ class Routes:
         return next((reason for one, other, reason in pairs if one != other), "the other was known earlier")
 
     def _rank(self, way: Route, now_s: float) -> tuple[float, ...]:
-        streak = way.streak
-        if way.is_direct and now_s - way.failed_at_s > DOUBT_S:
-            streak = 0
         is_proven = way.confirmed_at_s is not None
         return (
-            streak,
+            way.losses(now_s),
             not way.is_direct,
             self._doubts[way.hop] > 0,
             not is_proven,
