@@ -7,6 +7,7 @@ import re
 
 import attrs
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectionRefusedError, DNSLookupError, TimeoutError
 from twisted.internet.interfaces import IAddress, IReactorTCP, IReactorTime, IStreamClientEndpoint
 
 #: Seconds until a connect is given up. A SYN that is lost is sent again after 1, 3 and 7 s.
@@ -68,3 +69,19 @@ def of_transport(address: IAddress) -> Address:
     if isinstance(mapped, ipaddress.IPv6Address) and mapped.ipv4_mapped is not None:
         host = str(mapped.ipv4_mapped)
     return Address(host, address.port)  # type: ignore[attr-defined]
+
+
+_IN_WORDS: dict[type[Exception], str] = {
+    ConnectionRefusedError: "connection refused",
+    DNSLookupError: "no host of that name is known",
+    TimeoutError: "no answer",
+}
+
+
+def why_not_connected(problem: BaseException) -> str:
+    """Say in a few words why a connection could not be made."""
+    for kind, words in _IN_WORDS.items():
+        if isinstance(problem, kind):
+            return words
+    # Twisted has "An error occurred while connecting: 113: No route to host."
+    return str(problem).rstrip(".").rpartition(": ")[2] or type(problem).__name__

@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectError, ConnectionRefusedError, DNSLookupError, TimeoutError
 from twisted.internet.protocol import ServerFactory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.addresses import CONNECT_S, Address, BadAddress, client_endpoint, of_transport
+from p2pchat.addresses import CONNECT_S, Address, BadAddress, client_endpoint, of_transport, why_not_connected
 
 
 class ParseTests(SynchronousTestCase):
@@ -87,3 +88,18 @@ class EndpointTests(SynchronousTestCase):
         """A name is looked up."""
         endpoint = client_endpoint(self.reactor, Address("peer.example", 7070))
         self.assertIsInstance(endpoint, HostnameEndpoint)
+
+
+class WhyNotConnectedTests(SynchronousTestCase):
+    def test_in_a_few_words(self) -> None:
+        """A failure to connect is told in a few words, and never in none."""
+        for problem, words in (
+            (ConnectionRefusedError(), "connection refused"),
+            (ConnectionRefusedError(111, "Connection refused"), "connection refused"),
+            (DNSLookupError("nosuch.example"), "no host of that name is known"),
+            (TimeoutError(), "no answer"),
+            (ConnectError(101, "Network is unreachable"), "Network is unreachable"),
+            (ConnectError(string="113: No route to host."), "No route to host"),
+        ):
+            self.assertEqual(why_not_connected(problem), words)
+        self.assertEqual(why_not_connected(ValueError()), "ValueError")

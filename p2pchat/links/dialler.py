@@ -10,11 +10,10 @@ from collections.abc import Callable
 
 import attrs
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.error import ConnectionRefusedError, DNSLookupError, TimeoutError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from p2pchat.addresses import Address
+from p2pchat.addresses import Address, why_not_connected
 from p2pchat.backoff import Backoff
 from p2pchat.links.link import Link
 from p2pchat.protocol.names import PeerId
@@ -147,7 +146,7 @@ class Dialler:
     def _failed(self, failure: Failure) -> None:
         self._attempt = None
         if not self.held:
-            self._fail(describe(failure))
+            self._fail(why_not_connected(failure.value))
             self.retry_later()
 
     def _fail(self, why: str) -> None:
@@ -167,19 +166,3 @@ class Dialler:
         if self._wakeup is not None:
             self._wakeup.cancel()
             self._wakeup = None
-
-
-_IN_WORDS: dict[type[Exception], str] = {
-    ConnectionRefusedError: "connection refused",
-    DNSLookupError: "no host of that name is known",
-    TimeoutError: "no answer",
-}
-
-
-def describe(failure: Failure) -> str:
-    """Say in a few words why a connection could not be made."""
-    for kind, words in _IN_WORDS.items():
-        if isinstance(failure.value, kind):
-            return words
-    text = failure.getErrorMessage().rstrip(".")
-    return text.rpartition(": ")[2] or type(failure.value).__name__

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IProtocol, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from p2pchat.addresses import Address, Reactor, client_endpoint
+from p2pchat.addresses import Address, Reactor, client_endpoint, why_not_connected
 from p2pchat.protocol.framing import LineBuffer, TooLong
 from p2pchat.protocol.names import BadName, PeerId
 
@@ -144,7 +144,7 @@ class RendezvousClient:
         except ConnectionRefusedError:
             raise NobodyThere("connection refused") from None
         except (ConnectError, OSError, ValueError) as problem:  # ValueError: not a name of a host
-            raise RendezvousError(str(problem).rstrip(".") or type(problem).__name__) from None
+            raise RendezvousError(why_not_connected(problem)) from None
 
 
 def read_entry(fields: object) -> Entry | None:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import (
-    ConnectError,
     ConnectingCancelledError,
     ConnectionRefusedError,
-    DNSLookupError,
-    TimeoutError,
 )
-from twisted.python.failure import Failure
 
 from p2pchat.addresses import Address
 from p2pchat.backoff import Backoff
-from p2pchat.links.dialler import FIRST_WAIT_S, LONGEST_WAIT_S, POLITE_WAIT_S, DialFailed, Dialler, describe
+from p2pchat.links.dialler import FIRST_WAIT_S, LONGEST_WAIT_S, POLITE_WAIT_S, DialFailed, Dialler
 from p2pchat.links.link import Link
 from tests.links.peers import ALICE, BOB, CAROL, OUR_FEATURES, LinkTestCase
 
@@ -207,17 +203,3 @@ class StopTests(DiallerTestCase):
         self.dialler.stop("enough")
         self.clock.advance(10.0)
         self.assertEqual(self.owner.events, ["up"])
-
-
-class DescribeTests(LinkTestCase):
-    def test_in_a_few_words(self) -> None:
-        """A failure to connect is told in a few words, and never in none."""
-        for problem, words in (
-            (ConnectionRefusedError(), "connection refused"),
-            (ConnectionRefusedError(111, "Connection refused"), "connection refused"),
-            (DNSLookupError("nosuch.example"), "no host of that name is known"),
-            (TimeoutError(), "no answer"),
-            (ConnectError(101, "Network is unreachable"), "Network is unreachable"),
-        ):
-            self.assertEqual(describe(Failure(problem)), words)
-        self.assertEqual(describe(Failure(ValueError())), "ValueError")
