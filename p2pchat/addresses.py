@@ -7,7 +7,7 @@ import re
 
 import attrs
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectionRefusedError, DNSLookupError, TimeoutError
+from twisted.internet.error import ConnectError, ConnectionRefusedError, DNSLookupError, TimeoutError
 from twisted.internet.interfaces import IAddress, IReactorTCP, IReactorTime, IStreamClientEndpoint
 
 #: Seconds until a connect is given up. A SYN that is lost is sent again after 1, 3 and 7 s.
@@ -83,5 +83,7 @@ def why_not_connected(problem: BaseException) -> str:
     for kind, words in _IN_WORDS.items():
         if isinstance(problem, kind):
             return words
-    # Twisted has "An error occurred while connecting: 113: No route to host."
-    return str(problem).rstrip(".").rpartition(": ")[2] or type(problem).__name__
+    text = str(problem).rstrip(".")
+    if isinstance(problem, ConnectError):
+        text = text.rpartition(": ")[2]  # of "An error occurred while connecting: 113: No route to host."
+    return text or type(problem).__name__
