@@ -104,7 +104,7 @@ def pass_on_plain(line: bytes, message: Message) -> bytes:
     :param message: what *line* was read as; what plain peers need is always written.
     :raises ProtocolError: it became too long, or holds what cannot be written.
     """
-    fields = _fields(line) | msgspec.to_builtins(message, str_keys=True)
+    fields = _fields(line) | msgspec.to_builtins(message, str_keys=True, enc_hook=str)
     fields["ttl"] = PLAIN_TTL
     fields.pop("attempt", None)
     return _fitting(_ascii(_encoder.encode(fields) + b"\n"))

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from p2pchat.protocol.codec import encode, pass_on, pass_on_plain
-from p2pchat.protocol.errors import NO_WAY, ErrorCode, ProtocolError
+from p2pchat.protocol.errors import MEANINGS, NO_WAY, ErrorCode, ProtocolError
 from p2pchat.protocol.messages import (
     ORIGIN_TTL,
     Ack,
@@ -303,7 +303,11 @@ class Relay:
             src = self._sources.get((neighbour.peer_id, message.ref)) or ""
             if not src:
                 return False
-            message = replace(message, dst=src, ttl=ORIGIN_TTL)
+            # Whoever reads it gets it from a relay, and must know whose words these are.
+            detail = (
+                f"{neighbour.peer_id} says: {message.detail or MEANINGS.get(message.reason, message.reason)}"
+            )
+            message = replace(message, dst=src, ttl=ORIGIN_TTL, detail=detail[: Error.MAX_DETAIL])
             line = encode(message)[:-1]
         trail = self._trails.get((src, message.ref))
         if trail is not None and trail.after == neighbour.peer_id and message.reason in NO_WAY:
