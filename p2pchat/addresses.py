@@ -78,7 +78,7 @@ _IN_WORDS: dict[type[Exception], str] = {
 }
 
 
-def why_not_connected(problem: BaseException) -> str:
+def why_not_connected(problem: BaseException | None) -> str:
     """Say in a few words why a connection could not be made."""
     for kind, words in _IN_WORDS.items():
         if isinstance(problem, kind):
