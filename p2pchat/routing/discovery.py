@@ -26,6 +26,10 @@ AGAIN_AFTER_S = 3.0
 #: Seconds in which a way to a peer must be found before the user hears `no_route` (section 5).
 SEEK_S = 5.0
 
+#: Seconds that an answer through a neighbour that lost our last message waits for a better one. A relay
+#: that swallows what it is given answers as quickly as any other.
+GRACE_S = 0.3
+
 #: Peers that are sought at once. What a user types needs one, what a script sends may need some.
 MAX_QUESTIONS = 256
 
@@ -42,6 +46,7 @@ class Question:
 
     :param ids: the msg_ids that were used for it; each wider question has one of its own.
     :param asked: neighbours that got it.
+    :param doubtful_until_s: when an answer is taken that came through a neighbour that lost messages.
     :param is_answered: a way was found; further answers are learned while it lasts.
     :param said: what a neighbour said instead of an answer, for people.
     """
@@ -53,6 +58,7 @@ class Question:
     ttl: int = FIRST_TTL
     ids: list[str] = attrs.Factory(list)
     asked: dict[PeerId, None] = attrs.Factory(dict)
+    doubtful_until_s: float = float("inf")
     is_answered: bool = False
     said: str = ""
 
@@ -171,7 +177,11 @@ class Discovery:
                 del self._open[question.dst]
                 for msg_id in question.ids:
                     del self._ids[msg_id]
-            elif not question.is_answered and now_s >= question.next_at_s:
+                continue
+            if now_s >= question.doubtful_until_s:
+                question.doubtful_until_s = float("inf")
+                self.noticed(question.dst)
+            if not question.is_answered and now_s >= question.next_at_s:
                 self._put(question, ORIGIN_TTL)
                 question.next_at_s = now_s + AGAIN_AFTER_S
 
@@ -247,7 +257,10 @@ class Discovery:
         question = self._ids.get(message.msg_id)
         if question is not None and question.dst == message.dst:
             self._learn(neighbour, message.dst, hops, hood.now() - question.asked_at_s)
-            self.noticed(message.dst)
+            if hood.routes.is_doubted(neighbour.peer_id):
+                question.doubtful_until_s = min(question.doubtful_until_s, hood.now() + GRACE_S)
+            else:
+                self.noticed(message.dst)
             return
         trail = self._trails.get((message.msg_id, message.dst))
         if trail is None or trail.asker == neighbour.peer_id or message.dst == hood.own:

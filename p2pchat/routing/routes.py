@@ -165,6 +165,10 @@ class Routes:
 
     # What is asked.
 
+    def is_doubted(self, hop: PeerId) -> bool:
+        """Whether the last message that a neighbour was given was not confirmed."""
+        return self._doubts.get(hop, 0) > 0
+
     def best(self, dst: str, now_s: float, but: str = "") -> Route | None:
         """Return the way to take, or None where none is known.
 
