@@ -119,21 +119,22 @@ class Neighbourhood:
         """Send a neighbour something that it caused, ahead of what waits."""
         return neighbour.write(encode_plain(message) if neighbour.plain else encode(message), urgent=True)
 
-    def refuse(self, neighbour: Neighbour, code: ErrorCode, detail: str, ref: str, dst: str) -> None:
+    def refuse(self, neighbour: Neighbour, code: ErrorCode, detail: str, ref: str, dst: str) -> bool:
         """Tell a neighbour that a message which it brought goes no further, and why.
 
         :param ref: the msg_id.
         :param dst: who has sent the message.
+        :return: whether it was told; False where it was told too much already.
         """
-        if self.quota(neighbour).complaints.take(self.now()):
-            self.answer(neighbour, Error.make(code, detail, ref=ref, dst=dst))
+        is_allowed = self.quota(neighbour).complaints.take(self.now())
+        return is_allowed and self.answer(neighbour, Error.make(code, detail, ref=ref, dst=dst))
 
-    def over_quota(self, neighbour: Neighbour, what: str, ref: str, dst: str) -> None:
-        """Tell a neighbour that it made us do too much, and let it feel that."""
+    def over_quota(self, neighbour: Neighbour, what: str, ref: str, dst: str) -> bool:
+        """Tell a neighbour that it made us do too much, and let it feel that; whether it was told."""
         self.tally.over_quota += 1
-        detail = f"{self.own} passes on no more {what} from {neighbour.peer_id} for now"
-        self.refuse(neighbour, ErrorCode.OVER_QUOTA, detail, ref, dst)
         neighbour.hold(HOLD_S)
+        detail = f"{self.own} passes on no more {what} from {neighbour.peer_id} for now"
+        return self.refuse(neighbour, ErrorCode.OVER_QUOTA, detail, ref, dst)
 
 
 def hops_of(ttl: int) -> int | None:

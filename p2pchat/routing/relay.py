@@ -82,8 +82,9 @@ class Relay:
         now_s = hood.now()
         #: By (src, msg_id).
         self._trails: Recent[Trail] = Recent(now_s)
-        #: How often a message was passed on, by (src, msg_id, attempt, payload): msg_ids of some collide.
-        self._copies: Recent[int] = Recent(now_s)
+        #: How often a message came and who brought it last, by (src, msg_id, attempt, payload): msg_ids of
+        #: some collide.
+        self._copies: Recent[tuple[int, PeerId]] = Recent(now_s)
         #: Who sent what a plain peer was given, by (plain peer, msg_id): its ACK may name neither.
         self._sources: Recent[str] = Recent(now_s)
         self._parked: list[Parcel] = []
@@ -153,10 +154,10 @@ class Relay:
         hood.tally.not_for_us += 1
         trail = self._trails.get((message.src, message.msg_id))
         key = (message.src, message.msg_id, message.attempt, message.payload)
-        copies = self._copies.get(key) or 0
+        copies, bringer = self._copies.get(key) or (0, "")
         # Plain peers send again without saying so; from others the same once more is a duplicate.
         if message.src == hood.own or (copies and not neighbour.plain):
-            self._on_copy(neighbour, message, trail)
+            self._on_copy(neighbour, message, bringer)
             return
         if message.ttl <= 0:
             hood.tally.expired += 1
@@ -164,18 +165,18 @@ class Relay:
             self._refuse(neighbour, message, ErrorCode.TTL_EXPIRED, detail)
             return
         if not hood.quota(neighbour).forwards.take(hood.now()):
-            hood.over_quota(neighbour, "messages", message.msg_id, message.src)
-            self._report(neighbour, message, RelayFail, ErrorCode.OVER_QUOTA)
+            if hood.over_quota(neighbour, "messages", message.msg_id, message.src):
+                self._report(neighbour, message, RelayFail, ErrorCode.OVER_QUOTA)
             return
-        self._copies.put(key, copies + 1)
+        self._copies.put(key, (copies + 1, neighbour.peer_id))
         avoid = self._blame(trail)
         attempt = copies + 1 if copies else None
         self._pass_on(Parcel(neighbour, message, line, attempt, avoid, hood.now() + PARK_S))
 
-    def _on_copy(self, neighbour: Neighbour, message: Send, trail: Trail | None) -> None:
+    def _on_copy(self, neighbour: Neighbour, message: Send, bringer: str) -> None:
         """The same once more: a duplicate from where it came before; from elsewhere it goes in a circle."""
         self._hood.tally.duplicates += 1
-        if trail is None or trail.before != neighbour.peer_id:
+        if neighbour.peer_id != bringer:
             detail = f"it came back to {self._hood.own}, so there is no way to {message.dst} through it"
             self._refuse(neighbour, message, ErrorCode.NO_ROUTE, detail)
 
@@ -197,17 +198,26 @@ class Relay:
             self._park(parcel)
             return
         try:
-            if best.hop != parcel.avoid and self._give(parcel, best, now_s):
+            if best.hop not in (parcel.avoid, message.src) and self._give(parcel, best, now_s):
                 return
-            ways = hood.routes.ways(message.dst, now_s, but=source.peer_id)
-            ways.sort(key=lambda way: way.hop == parcel.avoid)
-            if any(self._give(parcel, way, now_s) for way in ways):
+            others = self._others(parcel, best, now_s)
+            if any(self._give(parcel, way, now_s) for way in others):
                 return
         except ProtocolError as problem:
             self._refuse(source, message, problem.code, f"{hood.own} says: {problem.detail}")
             return
+        if best.hop == message.src and not others:
+            self._park(parcel)
+            return
         self._refuse(source, message, ErrorCode.BUSY, f"too much waits at {hood.own} for {message.dst}")
         source.hold(HOLD_S)
+
+    def _others(self, parcel: Parcel, best: Route, now_s: float) -> list[Route]:
+        """Return the ways to take instead of the best, the one that failed last, never the way back."""
+        message, avoid = parcel.message, parcel.avoid
+        ways = self._hood.routes.ways(message.dst, now_s, but=parcel.source.peer_id)
+        others = [way for way in ways if way.hop != message.src and (way is not best or way.hop == avoid)]
+        return sorted(others, key=lambda way: way.hop == avoid)
 
     def _give(self, parcel: Parcel, way: Route, now_s: float) -> bool:
         """Give a message to a next hop; False where too much waits for that one."""
@@ -259,9 +269,9 @@ class Relay:
         """Tell the source, in both ways that it may understand."""
         hood = self._hood
         hood.tally.relay_refused += 1
-        hood.refuse(neighbour, code, detail, message.msg_id, message.src)
         kind = TtlExpired if code is ErrorCode.TTL_EXPIRED else RelayFail
-        self._report(neighbour, message, kind, code)
+        if hood.refuse(neighbour, code, detail, message.msg_id, message.src):
+            self._report(neighbour, message, kind, code)
 
     def _report(
         self, neighbour: Neighbour, message: Send, kind: type[RelayOk | RelayFail | TtlExpired], reason: str
