@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 
 import attrs
@@ -28,6 +28,10 @@ RELAYED_LINES = 768
 RELAYED_BYTES = 384 * 1024
 SOURCE_LINES = 128
 SOURCE_BYTES = 64 * 1024
+
+#: Bytes that a transport holds before it says stop. What lies there is past taking turns, so that a
+#: neighbour that sends too much delays the others by as many bytes; it holds the answers to a read.
+SOCKET_BYTES = 8 * 1024
 
 #: Seconds between two lines to a plain peer: some read one line per segment and drop the rest.
 PLAIN_SPACING_S = 0.05
@@ -65,7 +69,7 @@ class Outgoing:
     _urgent: deque[bytes] = attrs.Factory(deque)
     _lines: deque[bytes] = attrs.Factory(deque)
     #: What neighbours brought, by who did; whose turn is next comes first.
-    _lanes: dict[PeerId, _Lane] = attrs.Factory(dict)
+    _lanes: OrderedDict[PeerId, _Lane] = attrs.Factory(OrderedDict)
     _bytes: int = 0
     _relayed: int = 0
     _relayed_bytes: int = 0
@@ -116,17 +120,22 @@ class Outgoing:
     def pass_on(self, line: bytes, source: PeerId) -> bool:
         """Send one encoded line that a neighbour brought, or keep it until it can be sent.
 
-        Behind our own lines; those of several sources take turns.
+        Behind our own lines; those of several sources take turns, and who has sent nothing for a while
+        comes first.
 
         :return: False where too much of that source, or of all of them, waits already.
         """
         if not self._held:
             return self.write(line)
-        lane = self._lanes.get(source) or _Lane()
+        lane = self._lanes.get(source)
+        if lane is None:
+            lane = self._lanes[source] = _Lane()
+            self._lanes.move_to_end(source, last=False)
         size = len(line)
         if (
             self._closed
             or self._finishing
+            or not self._has_room(size, urgent=False)
             or len(lane.lines) >= SOURCE_LINES
             or lane.bytes + size > SOURCE_BYTES
             or self._relayed >= RELAYED_LINES
@@ -136,7 +145,6 @@ class Outgoing:
             return False
         lane.lines.append(line)
         lane.bytes += size
-        self._lanes[source] = lane
         self.taken += 1
         self._relayed += 1
         self._relayed_bytes += size
@@ -165,7 +173,7 @@ class Outgoing:
 
     def cork(self) -> None:
         """Gather what is written until `uncork`: a write to the transport costs as much as reading a line."""
-        if not self._held:
+        if not self._held and self._corked is None:
             self._corked = []
 
     def uncork(self) -> None:
@@ -218,26 +226,43 @@ class Outgoing:
         while self.waiting and not self._paused:
             if self._spacing_s and not self._may_write_now():
                 return
-            queue = self._urgent or self._lines
-            line = queue.popleft() if queue else self._take_relayed()
-            self._bytes -= len(line)
-            self._transport.write(line)
+            self._transport.write(self._take() if self._spacing_s else self._take_many())
         if not self._paused and not self._spacing_s and not self._closed:
             self._held = False
+            self._lanes.clear()
         if self._on_empty is not None and not self.waiting:
             do, self._on_empty = self._on_empty, None
             do()
 
+    def _take_many(self) -> bytes:
+        """Take as much as the transport may hold: a write to it costs as much as reading a line."""
+        lines = [self._take()]
+        size = len(lines[0])
+        while self.waiting and size < SOCKET_BYTES:
+            lines.append(self._take())
+            size += len(lines[-1])
+        return b"".join(lines)
+
+    def _take(self) -> bytes:
+        queue = self._urgent or self._lines
+        line = queue.popleft() if queue else self._take_relayed()
+        self._bytes -= len(line)
+        return line
+
     def _take_relayed(self) -> bytes:
-        """Take a line of the source whose turn it is; then it is the turn of the others."""
-        source = next(iter(self._lanes))
-        lane = self._lanes.pop(source)
+        """Take a line of the source whose turn it is; then it is the turn of the others.
+
+        A source without lines is forgotten at its next turn only: else it would come first again with
+        each line that it sends, and the others would wait for ever.
+        """
+        source, lane = self._lanes.popitem(last=False)
+        while not lane.lines:
+            source, lane = self._lanes.popitem(last=False)
+        self._lanes[source] = lane
         line = lane.lines.popleft()
         lane.bytes -= len(line)
         self._relayed -= 1
         self._relayed_bytes -= len(line)
-        if lane.lines:
-            self._lanes[source] = lane
         return line
 
     def _may_write_now(self) -> bool:
