@@ -24,7 +24,7 @@ from p2pchat.allowance import Allowance
 from p2pchat.links import life
 from p2pchat.links.greeting import Greeting, check_hello, check_hello_ok, describe_refusal
 from p2pchat.links.intake import Intake
-from p2pchat.links.outgoing import PLAIN_FIRST_S, PLAIN_SPACING_S, Outgoing
+from p2pchat.links.outgoing import PLAIN_FIRST_S, PLAIN_SPACING_S, SOCKET_BYTES, Outgoing
 from p2pchat.links.surroundings import Surroundings
 from p2pchat.links.vitals import Vitals
 from p2pchat.protocol.codec import decode, encode, encode_plain
@@ -57,6 +57,9 @@ BYE_WITHIN_S = life.CLOSING_S / 2
 
 class _Socket(ITCPTransport, IConsumer, IPushProducer):
     """What a TCP transport of Twisted is."""
+
+    #: Bytes that it holds before it says stop.
+    bufferSize: int
 
 
 class LinkOwner(Protocol):
@@ -193,6 +196,7 @@ class Link(TwistedProtocol):
     def connectionMade(self) -> None:
         """Speak first, if we dialled."""
         self._socket.setTcpNoDelay(True)
+        self._socket.bufferSize = SOCKET_BYTES
         self.outgoing = Outgoing(self._socket, self._clock)
         self.intake = Intake(self._socket, self._clock, self._take_lines)
         self._socket.registerProducer(self.outgoing, True)

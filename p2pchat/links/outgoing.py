@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 
 import attrs
@@ -30,7 +30,7 @@ SOURCE_LINES = 128
 SOURCE_BYTES = 64 * 1024
 
 #: Bytes that a transport holds before it says stop. What lies there is past taking turns, so that a
-#: neighbour that sends too much delays the others by as many bytes; it holds the answers to a read.
+#: neighbour that sends too much delays the others by as many bytes; it holds the answers to one read.
 SOCKET_BYTES = 8 * 1024
 
 #: Seconds between two lines to a plain peer: some read one line per segment and drop the rest.
@@ -69,7 +69,9 @@ class Outgoing:
     _urgent: deque[bytes] = attrs.Factory(deque)
     _lines: deque[bytes] = attrs.Factory(deque)
     #: What neighbours brought, by who did; whose turn is next comes first.
-    _lanes: OrderedDict[PeerId, _Lane] = attrs.Factory(OrderedDict)
+    _lanes: dict[PeerId, _Lane] = attrs.Factory(dict)
+    #: Those who had none waiting, and come before the others once.
+    _fresh: dict[PeerId, _Lane] = attrs.Factory(dict)
     _bytes: int = 0
     _relayed: int = 0
     _relayed_bytes: int = 0
@@ -87,6 +89,11 @@ class Outgoing:
     def waiting(self) -> int:
         """Lines that wait here, not counting what the transport holds."""
         return len(self._urgent) + len(self._lines) + self._relayed
+
+    @property
+    def ours_waiting(self) -> int:
+        """Those of them that this peer is the source of."""
+        return len(self._urgent) + len(self._lines)
 
     def space_out(self, first_after_s: float) -> None:
         """From now on send one line at a time, as plain peers need it (9.5).
@@ -127,10 +134,7 @@ class Outgoing:
         """
         if not self._held:
             return self.write(line)
-        lane = self._lanes.get(source)
-        if lane is None:
-            lane = self._lanes[source] = _Lane()
-            self._lanes.move_to_end(source, last=False)
+        lane = self._lanes.get(source) or self._fresh.get(source) or _Lane()
         size = len(line)
         if (
             self._closed
@@ -143,6 +147,8 @@ class Outgoing:
         ):
             self.refused += 1
             return False
+        if source not in self._lanes:
+            self._fresh[source] = lane
         lane.lines.append(line)
         lane.bytes += size
         self.taken += 1
@@ -195,6 +201,7 @@ class Outgoing:
         self._urgent.clear()
         self._lines.clear()
         self._lanes.clear()
+        self._fresh.clear()
         self._bytes = self._relayed = self._relayed_bytes = 0
         self._cancel_wakeup()
 
@@ -226,22 +233,13 @@ class Outgoing:
         while self.waiting and not self._paused:
             if self._spacing_s and not self._may_write_now():
                 return
-            self._transport.write(self._take() if self._spacing_s else self._take_many())
+            self._transport.write(self._take())
         if not self._paused and not self._spacing_s and not self._closed:
             self._held = False
-            self._lanes.clear()
+            self._lanes.clear()  # all are empty
         if self._on_empty is not None and not self.waiting:
             do, self._on_empty = self._on_empty, None
             do()
-
-    def _take_many(self) -> bytes:
-        """Take as much as the transport may hold: a write to it costs as much as reading a line."""
-        lines = [self._take()]
-        size = len(lines[0])
-        while self.waiting and size < SOCKET_BYTES:
-            lines.append(self._take())
-            size += len(lines[-1])
-        return b"".join(lines)
 
     def _take(self) -> bytes:
         queue = self._urgent or self._lines
@@ -255,9 +253,9 @@ class Outgoing:
         A source without lines is forgotten at its next turn only: else it would come first again with
         each line that it sends, and the others would wait for ever.
         """
-        source, lane = self._lanes.popitem(last=False)
+        source, lane = _pop_first(self._fresh or self._lanes)
         while not lane.lines:
-            source, lane = self._lanes.popitem(last=False)
+            source, lane = _pop_first(self._fresh or self._lanes)
         self._lanes[source] = lane
         line = lane.lines.popleft()
         lane.bytes -= len(line)
@@ -283,3 +281,8 @@ class Outgoing:
         if self._wakeup is not None:
             self._wakeup.cancel()
             self._wakeup = None
+
+
+def _pop_first(lanes: dict[PeerId, _Lane]) -> tuple[PeerId, _Lane]:
+    source = next(iter(lanes))
+    return source, lanes.pop(source)

@@ -25,7 +25,7 @@ from zope.interface import implementer
 
 from p2pchat.testing.clock import HeapClock
 
-#: Bytes that a transport holds before it tells its producer to stop, as Twisted's do.
+#: Bytes that a transport holds before it tells its producer to stop, unless told otherwise.
 SEND_BUFFER = 64 * 1024
 
 #: Bytes of a segment where it takes time to send one.
@@ -58,6 +58,8 @@ class MemoryTransport:
         self.host = host
         self.peer = peer
         self.disconnecting = False
+        #: Bytes that it holds before it tells its producer to stop; as with Twisted's, it may be changed.
+        self.bufferSize = SEND_BUFFER
         #: Everything that was written, one entry a write, with its time.
         self.writes: list[tuple[float, bytes]] = []
         #: The other end does not read: a test sets and unsets it, then calls `flush_soon`.
@@ -96,7 +98,7 @@ class MemoryTransport:
         for left_at_s, segment in self._segments(data, now_s):
             self._buffer.append((left_at_s + self._network.latency_s, segment))
         self._buffered += len(data)
-        if self._buffered > SEND_BUFFER and self._producer and not self._producer_paused:
+        if self._buffered > self.bufferSize and self._producer and not self._producer_paused:
             self._producer_paused = True
             self._producer.pauseProducing()
         self.flush_soon()

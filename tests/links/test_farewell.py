@@ -141,7 +141,7 @@ class FarewellTests(LinkTestCase):
         self.near.stalled = False
         self.near.flush_soon()
         self.soon()
-        self.assertEqual(self.raw.types, ["X", "X", "X", "PONG"])
+        self.assertEqual(self.raw.types, ["X", "PONG", "X", "X"])
         self.assertTrue(self.raw.ended)
 
     def test_close_while_the_socket_is_full(self) -> None:

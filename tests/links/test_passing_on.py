@@ -78,7 +78,7 @@ class OrderTests(PassingOnTestCase):
         self.assertEqual([data.strip() for data in self.written], expected)
 
     def test_turns_go_on(self) -> None:
-        """A source whose turn was before a stop waits for the others behind it; a new one comes last."""
+        """A source whose turn was before a stop waits for the others; who had nothing waiting comes first."""
         self.outgoing.pauseProducing()
         self.pass_on(ALICE, b"a1\n", b"a2\n")
         self.pass_on(BOB, b"b1\n", b"b2\n")
@@ -87,7 +87,17 @@ class OrderTests(PassingOnTestCase):
         self.pass_on(CAROL, b"c1\n")
         self.pass_on(ALICE, b"a3\n")
         self.outgoing.resumeProducing()
-        self.assertEqual([data.strip() for data in self.written], b"a1 b1 a2 c1 b2 a3".split())
+        self.assertEqual([data.strip() for data in self.written], b"a1 b1 c1 a2 b2 a3".split())
+
+    def test_first_but_once(self) -> None:
+        """Who sends a line as soon as the one before has left does not come first for ever."""
+        self.outgoing.space_out(0.0)
+        self.pass_on(ALICE, *[b"a\n"] * 9)
+        for _ in range(10):
+            if not self.outgoing._lanes.get(BOB) or not self.outgoing._lanes[BOB].lines:
+                self.pass_on(BOB, b"b\n")
+            self.clock.advance(PLAIN_SPACING_S)
+        self.assertEqual(b"".join(self.written).replace(b"\n", b""), b"abababababa")
 
     def test_plain_peer(self) -> None:
         """9.5: to a plain peer lines of others leave 50 ms apart too, behind ours."""
@@ -96,7 +106,7 @@ class OrderTests(PassingOnTestCase):
         self.outgoing.write(b"own\n")
         self.pass_on(CAROL, b"c1\n")
         self.clock.advance(1.0)
-        self.assertEqual(self.written, [b"b1\n", b"own\n", b"b2\n", b"c1\n"])
+        self.assertEqual(self.written, [b"b1\n", b"own\n", b"c1\n", b"b2\n"])
         for earlier_s, later_s in pairwise(self.times_s):
             self.assertGreaterEqual(later_s - earlier_s, PLAIN_SPACING_S - 1e-9)
 
