@@ -197,7 +197,8 @@ class Node(MultiService):
         diallers = self._diallers_of(peer_id)
         if not diallers:
             self.switchboard.want(peer_id)
-            return fail(NotLinked(f"{peer_id} is not in the roster, so its address is not known"))
+            why = f"{peer_id} is not in the roster, so its address is not known"
+            return fail(NotLinked(why + self._how_reached(peer_id)))
         outcomes = DeferredList(
             [dialler.outcome() for dialler in diallers], fireOnOneCallback=True, consumeErrors=True
         )
@@ -211,13 +212,13 @@ class Node(MultiService):
     def ping(self, peer_id: PeerId) -> Deferred[float]:
         """Measure the round trip in seconds. Fails with `NotLinked`, `LinkClosed` or `TimeoutError`."""
         neighbour = self.neighbours.get(peer_id)
-        return fail(NotLinked(f"no link with {peer_id}")) if neighbour is None else neighbour.link.ping()
+        return fail(self._not_linked(peer_id)) if neighbour is None else neighbour.link.ping()
 
     def ask_metrics(self, peer_id: PeerId) -> Deferred[Metrics]:
         """Ask how a peer sees our link. Fails with `NotLinked`, `LinkClosed` or `TimeoutError`."""
         neighbour = self.neighbours.get(peer_id)
         if neighbour is None:
-            return fail(NotLinked(f"no link with {peer_id}"))
+            return fail(self._not_linked(peer_id))
         if "metrics" not in neighbour.features:
             return fail(NotLinked(f"{peer_id} does not offer metrics"))
         return neighbour.link.ask_metrics()
@@ -229,6 +230,7 @@ class Node(MultiService):
             **attrs.asdict(self.router.tally),
             "complaints_not_shown": self.router.complaints.refused,
             **self.router.sizes(),
+            "casts_waiting": len(self.casts),
             "routes_evicted": self.router.routes.evicted,
             "questions_not_asked": self.router.discovery.refused,
             "neighbours": len(self.neighbours),
@@ -237,6 +239,8 @@ class Node(MultiService):
             "bad_lines_of_neighbours": sum(link.bad_lines for link in links),
             "lines_refused_queue_full": sum(link.outgoing.refused for link in links),
             "lines_waiting": sum(link.outgoing.waiting for link in links),
+            "lines_not_taken_yet": sum(link.intake.waiting for link in links),
+            "addresses_dialled": len(self.switchboard.diallers),
             "roster": len(self.roster),
             "roster_not_dialled": self.switchboard.not_dialled,
             "unexpected_errors": self.switchboard.around.broken,
@@ -245,7 +249,7 @@ class Node(MultiService):
     @property
     def is_idle(self) -> bool:
         """Nothing that the user said still waits."""
-        queued = any(link.outgoing.waiting for near in self.neighbours.values() for link in near.links)
+        queued = any(link.outgoing.ours_waiting for near in self.neighbours.values() for link in near.links)
         return not (len(self.router.pending) or len(self.casts) or queued)
 
     # What the switchboard tells: `links.switchboard.Board`.
@@ -309,7 +313,7 @@ class Node(MultiService):
             )
         else:
             why = delivery.why
-            if delivery.code == ErrorCode.NO_ROUTE:
+            if delivery.code == ErrorCode.NO_ROUTE and delivery.dst not in self.neighbours:
                 why += f"; {self._why_not_linked(delivery.dst)}"
             self._tell(
                 events.MessageFailed(delivery.msg_id, delivery.dst, delivery.payload, delivery.code, why)
@@ -393,6 +397,16 @@ class Node(MultiService):
         if address is not None and not self.switchboard.diallers_of(peer_id):
             self.switchboard.dial_listed(peer_id, address)
         return self.switchboard.diallers_of(peer_id)
+
+    def _not_linked(self, peer_id: PeerId) -> NotLinked:
+        """Say that something needs a link of our own."""
+        how = self._how_reached(peer_id)
+        return NotLinked(f"no link of our own with {peer_id}{how}" if how else f"no link with {peer_id}")
+
+    def _how_reached(self, peer_id: PeerId) -> str:
+        """Say through whom a peer is reached, where there is somebody; else nothing."""
+        route = self.router.routes.best(peer_id, self.now_s)
+        return "" if route is None else f"; messages reach it through {route.hop}"
 
     def _why_not_linked(self, peer_id: PeerId) -> str:
         """Say what came of dialling a peer."""
