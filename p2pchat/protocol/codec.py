@@ -95,6 +95,8 @@ def pass_on(line: bytes, **changed: object) -> bytes:
     :param changed: the fields that are not, such as the ttl.
     :raises ProtocolError: it became too long, or holds what cannot be written.
     """
+    # What stands in a field that nobody read may be no text, over which others may end the link.
+    _text(line)
     return _fitting(_encoder.encode(_fields(line) | changed) + b"\n")
 
 
@@ -130,11 +132,15 @@ def _ascii(line: bytes) -> bytes:
     """Escape what is not ASCII, which stands only inside of strings."""
     if line.isascii():
         return line
+    text = _text(line)
+    return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text).encode("ascii")
+
+
+def _text(line: bytes) -> str:
     try:
-        text = line.decode()
+        return line.decode()
     except UnicodeDecodeError:
         raise ProtocolError(ErrorCode.BAD_FORMAT, "holds bytes that are not UTF-8") from None
-    return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text).encode("ascii")
 
 
 def check_size(message: Message) -> None:

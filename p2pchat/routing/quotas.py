@@ -27,17 +27,20 @@ class Limits:
     :param forwards: passing on a message to one peer. Costs about 20 microseconds.
     :param floods: passing on a message to many, which costs as much for each of our links.
     :param questions: passing on a WHO_HAS, which costs the same.
+    :param answers: passing back what is said about messages that it was given. More than it may forward
+        itself, since it may be the one that many talk to.
     :param complaints: telling it that it is over one of these quotas where that is all we do.
     """
 
     forwards: Rate = Rate(2000, 5000)
     floods: Rate = Rate(100, 1000)
     questions: Rate = Rate(20, 100)
+    answers: Rate = Rate(4000, 10000)
     complaints: Rate = Rate(100, 1000)
 
 
 #: For a neighbour whose link is ending: it gets no answer any more.
-NOTHING = Limits(*[Rate(0.0, 0.0)] * 4)
+NOTHING = Limits(*[Rate(0.0, 0.0)] * 5)
 
 
 @attrs.define
@@ -72,6 +75,7 @@ class Quota:
     forwards: Bucket
     floods: Bucket
     questions: Bucket
+    answers: Bucket
     complaints: Bucket
 
     @classmethod
@@ -81,5 +85,6 @@ class Quota:
             Bucket(limits.forwards, now_s),
             Bucket(limits.floods, now_s),
             Bucket(limits.questions, now_s),
+            Bucket(limits.answers, now_s),
             Bucket(limits.complaints, now_s),
         )

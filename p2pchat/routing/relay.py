@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
 from p2pchat.protocol.codec import encode, pass_on, pass_on_plain
@@ -23,6 +21,7 @@ from p2pchat.routing.discovery import Discovery
 from p2pchat.routing.neighbourhood import HOLD_S, Neighbour, Neighbourhood
 from p2pchat.routing.recent import Recent
 from p2pchat.routing.routes import Route
+from p2pchat.routing.trails import Trail, Trails
 
 #: What a relay reports on a SEND that it was given.
 Report = RelayOk | RelayFail | TtlExpired
@@ -38,23 +37,6 @@ UNDER_WAY_S = 10.0
 
 #: A source sends again after 5 s (section 5). What comes sooner is no sign that the first try was lost.
 BLAME_AFTER_S = 2.0
-
-
-class Trail(Struct, gc=False):
-    """Where a message came from and where it went.
-
-    :param before: the neighbour that brought it.
-    :param after: the neighbour that it was passed on to.
-    :param is_settled: it was confirmed, or nobody asked for that.
-    """
-
-    src: str
-    msg_id: str
-    dst: str
-    before: PeerId
-    after: PeerId
-    at_s: float
-    is_settled: bool
 
 
 class Parcel(Struct, frozen=True, eq=False):
@@ -80,13 +62,10 @@ class Relay:
         self._hood = hood
         self._discovery = discovery
         now_s = hood.now()
-        #: By (src, msg_id).
-        self._trails: Recent[Trail] = Recent(now_s)
+        self._trails = Trails(now_s)
         #: How often a message came and who brought it last, by (src, msg_id, attempt, payload): msg_ids of
         #: some collide.
         self._copies: Recent[tuple[int, PeerId]] = Recent(now_s)
-        #: Who sent what a plain peer was given, by (plain peer, msg_id): its ACK may name neither.
-        self._sources: Recent[str] = Recent(now_s)
         self._parked: list[Parcel] = []
 
     @property
@@ -97,13 +76,13 @@ class Relay:
     @property
     def remembered(self) -> int:
         """Messages that are remembered."""
-        return sum(len(memory) for memory in self._memories())
+        return len(self._trails) + len(self._copies)
 
     def tick(self) -> None:
         """Do what is due."""
         now_s = self._hood.now()
-        for memory in self._memories():
-            memory.rotate(now_s)
+        self._trails.rotate(now_s)
+        self._copies.rotate(now_s)
         if self._parked:
             overdue = [parcel for parcel in self._parked if parcel.until_s <= now_s]
             self._parked = [parcel for parcel in self._parked if parcel.until_s > now_s]
@@ -132,13 +111,7 @@ class Relay:
         hood, after = self._hood, neighbour.peer_id
         if neighbour.plain:
             return
-        since_s = hood.now() - UNDER_WAY_S
-        lost = [
-            trail
-            for trail in self._trails.values()
-            if trail.after == after and not trail.is_settled and trail.at_s > since_s
-        ]
-        for trail in lost:
+        for trail in self._trails.lost(after, hood.now() - UNDER_WAY_S):
             trail.is_settled = True
             before = hood.neighbours.get(trail.before)
             if before is not None:
@@ -152,7 +125,7 @@ class Relay:
         """Pass a message on, or tell its source why not."""
         hood = self._hood
         hood.tally.not_for_us += 1
-        trail = self._trails.get((message.src, message.msg_id))
+        trail = self._trails.get(message.src, message.msg_id)
         key = (message.src, message.msg_id, message.attempt, message.payload)
         copies, bringer = self._copies.get(key) or (0, "")
         # Plain peers send again without saying so; from others the same once more is a duplicate.
@@ -234,9 +207,7 @@ class Relay:
             at_s=now_s,
             is_settled=not message.require_ack,
         )
-        self._trails.put((message.src, message.msg_id), trail)
-        if neighbour.plain:
-            self._sources.put((way.hop, message.msg_id), message.src)
+        self._trails.add(trail, neighbour.plain)
         hood.routes.use(way, now_s)
         hood.tally.relayed += 1
         self._report(source, message, RelayOk, "passed on")
@@ -285,8 +256,8 @@ class Relay:
 
     def on_ack(self, neighbour: Neighbour, message: Ack, line: bytes) -> None:
         """Pass a confirmation back the way that the message came."""
-        src = message.dst or self._sources.get((neighbour.peer_id, message.msg_id)) or ""
-        trail = self._trails.get((src, message.msg_id))
+        src = message.dst or self._trails.source_of(neighbour.peer_id, message.msg_id)
+        trail = self._trails.get(src, message.msg_id)
         subject = message.from_ or message.src or neighbour.peer_id
         if trail is not None:
             if trail.dst not in (subject, neighbour.peer_id):
@@ -295,8 +266,8 @@ class Relay:
             self._confirm(neighbour, trail)
         if not (message.from_ and message.dst):
             # Plain peers may say no more than the msg_id.
-            message = Ack(message.msg_id, subject, src=subject, dst=src, ttl=ORIGIN_TTL)
-            line = encode(message)[:-1]
+            message = replace(message, from_=subject, src=subject, dst=src)
+            line = _completed(line, message)
         self._back(neighbour, message, line, trail)
 
     def _confirm(self, neighbour: Neighbour, trail: Trail) -> None:
@@ -310,16 +281,16 @@ class Relay:
         """Pass an ERROR back the way that the message came; False where nobody here knows of it."""
         src = message.dst
         if src in ("", self._hood.own):
-            src = self._sources.get((neighbour.peer_id, message.ref)) or ""
+            src = self._trails.source_of(neighbour.peer_id, message.ref)
             if not src:
                 return False
             # Whoever reads it gets it from a relay, and must know whose words these are.
             detail = (
                 f"{neighbour.peer_id} says: {message.detail or MEANINGS.get(message.reason, message.reason)}"
             )
-            message = replace(message, dst=src, ttl=ORIGIN_TTL, detail=detail[: Error.MAX_DETAIL])
-            line = encode(message)[:-1]
-        trail = self._trails.get((src, message.ref))
+            message = replace(message, dst=src, detail=detail[: Error.MAX_DETAIL])
+            line = _completed(line, message)
+        trail = self._trails.get(src, message.ref)
         if trail is not None and trail.after == neighbour.peer_id and message.reason in NO_WAY:
             self._hood.routes.drop(trail.dst, trail.after)
         self._back(neighbour, message, line, trail)
@@ -327,23 +298,31 @@ class Relay:
 
     def on_report(self, neighbour: Neighbour, message: Report, line: bytes) -> None:
         """Pass a report of a relay back the way that the message came."""
-        self._back(neighbour, message, line, self._trails.get((message.dst, message.msg_id)))
+        self._back(neighbour, message, line, self._trails.get(message.dst, message.msg_id))
 
     def _back(
         self, neighbour: Neighbour, message: Ack | Error | Report, line: bytes, trail: Trail | None
     ) -> None:
         """Pass something back: where the message came from, else by route."""
         hood = self._hood
+        if not hood.quota(neighbour).answers.take(hood.now()):
+            hood.tally.over_quota += 1  # nobody is told, since nobody waits for an answer to an answer
+            neighbour.hold(HOLD_S)
+            return
         before = None if trail is None else hood.neighbours.get(trail.before)
         if before is None and message.dst:
             way = hood.routes.best(message.dst, hood.now(), but=neighbour.peer_id)
             before = None if way is None else hood.neighbours[way.hop]
-        if before is None or before is neighbour or message.ttl <= 0:
+        # The ttl of a plain peer is 1 by its rules, and says nothing about the way back.
+        ttl = ORIGIN_TTL if neighbour.plain else min(message.ttl, ORIGIN_TTL)
+        is_unwanted = before is not None and before.plain and isinstance(message, Report)  # 9.1
+        if before is None or before is neighbour or ttl <= 0 or is_unwanted:
             hood.tally.no_way_back += 1
             return
-        ttl = min(message.ttl, ORIGIN_TTL) - 1
-        line = pass_on_plain(line, message) if before.plain else pass_on(line, ttl=ttl)
+        line = pass_on_plain(line, message) if before.plain else pass_on(line, ttl=ttl - 1)
         hood.tally.relayed_back += before.pass_on(line, neighbour.peer_id)
 
-    def _memories(self) -> tuple[Recent[Any], ...]:
-        return self._trails, self._copies, self._sources
+
+def _completed(line: bytes, message: Ack | Error) -> bytes:
+    """Write a line that arrived with what it lacked, and with what nobody here knows kept."""
+    return pass_on(line, **to_builtins(message, enc_hook=str))[:-1]

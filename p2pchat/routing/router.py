@@ -168,7 +168,13 @@ class Router:
         :param line: what *message* was read from; what is passed on is made of it.
         :raises ProtocolError: it is not what section 4 allows.
         """
-        self._actions[type(message)](neighbour, message, line)
+        try:
+            self._actions[type(message)](neighbour, message, line)
+        except ProtocolError as problem:
+            # Where a line is split to be passed on, nobody looks at what it says.
+            problem.kind = problem.kind or str(message.__struct_config__.tag)
+            problem.ref = problem.ref or getattr(message, "msg_id", "") or getattr(message, "ref", "")
+            raise
 
     def tick(self) -> None:
         """Do what is due; to be called several times a second."""

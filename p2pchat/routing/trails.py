@@ -1,0 +1,74 @@
+"""Where messages of others came from and went, so that what is said about them finds back (section 5)."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from p2pchat.protocol.names import PeerId
+from p2pchat.routing.recent import Recent
+
+
+class Trail(Struct, gc=False):
+    """Where a message came from and where it went.
+
+    :param before: the neighbour that brought it.
+    :param after: the neighbour that it was passed on to.
+    :param is_settled: it was confirmed, or nobody asked for that.
+    """
+
+    src: str
+    msg_id: str
+    dst: str
+    before: PeerId
+    after: PeerId
+    at_s: float
+    is_settled: bool
+
+
+class Trails:
+    """The trails of the last one to two minutes. The relay creates and owns it.
+
+    :param now_s: the present time, in seconds of the clock that `rotate` is told.
+    """
+
+    def __init__(self, now_s: float) -> None:
+        #: By (src, msg_id).
+        self._trails: Recent[Trail] = Recent(now_s)
+        #: Who sent what a plain peer was given, by (plain peer, msg_id): its ACK may name neither.
+        self._sources: Recent[str] = Recent(now_s)
+
+    def __len__(self) -> int:
+        return len(self._trails) + len(self._sources)
+
+    def get(self, src: str, msg_id: str) -> Trail | None:
+        """Return the trail of a message, or None."""
+        return self._trails.get((src, msg_id))
+
+    def source_of(self, plain: PeerId, msg_id: str) -> str:
+        """Return who sent what a plain peer was given, or nothing."""
+        return self._sources.get((plain, msg_id)) or ""
+
+    def add(self, trail: Trail, is_plain: bool) -> None:
+        """Remember where a message went.
+
+        :param is_plain: it went to a plain peer.
+        """
+        self._trails.put((trail.src, trail.msg_id), trail)
+        if is_plain:
+            self._sources.put((trail.after, trail.msg_id), trail.src)
+
+    def lost(self, after: PeerId, since_s: float) -> list[Trail]:
+        """Return those that went to a neighbour last, not before *since_s*, and are not settled."""
+        return [
+            trail
+            for trail in self._trails.values()
+            if trail.after == after
+            and not trail.is_settled
+            and trail.at_s > since_s
+            and self.get(trail.src, trail.msg_id) is trail  # else it went another way since
+        ]
+
+    def rotate(self, now_s: float) -> None:
+        """Forget what is too old; to be called now and then."""
+        self._trails.rotate(now_s)
+        self._sources.rotate(now_s)
