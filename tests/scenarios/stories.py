@@ -62,14 +62,14 @@ class Conversation:
 class PlainPeer(RawPeer):
     """A peer of another kind, which does not relay, and confirms with a msg_id and nothing else.
 
-    :param confirms: it does so, and says that it does.
+    :param features: what it says that it can do.
     """
 
-    def __init__(self, name: str, *, confirms: bool = True) -> None:
+    def __init__(self, name: str, features: list[str]) -> None:
         super().__init__({"PING": pong, "BYE": bye_ok})
         self.own = PeerId(f"{name}@UnB")
-        self.features = PLAIN_FEATURES if confirms else []
-        if confirms:
+        self.features = features
+        if "ack" in features:
             self.answers["SEND"] = lambda message: [{"type": "ACK", "msg_id": message["msg_id"]}]
 
     @property
@@ -131,9 +131,9 @@ class ScenarioTestCase(NodeTestCase):
         given = {"rendezvous": settings.rendezvous, "peers": settings.peers}
         return self.join(str(villager.own), ip or villager.ip, **given)
 
-    def plain(self, name: str, at: Villager, *, confirms: bool = True) -> PlainPeer:
-        """Link a plain peer with a neighbour."""
-        peer = PlainPeer(name, confirms=confirms)
+    def plain(self, name: str, at: Villager, features: list[str] = PLAIN_FEATURES) -> PlainPeer:
+        """Link a plain peer with a neighbour; with the features of ours it is one that does what it likes."""
+        peer = PlainPeer(name, features)
         self._plain_hosts += 1
         self.host(f"10.3.0.{self._plain_hosts}").connectTCP(at.ip, 7070, _PlainFactory(peer))
         self.addCleanup(lambda: peer.wire.abortConnection())

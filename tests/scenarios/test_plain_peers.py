@@ -24,7 +24,7 @@ class PlainDestinationTests(ScenarioTestCase):
     def test_does_not_confirm(self) -> None:
         """What nobody confirms is sent three times, and named."""
         alice, relay = self.build("alice-relay")
-        peter = self.plain("peter", relay, confirms=False)
+        peter = self.plain("peter", relay, features=[])
         talk = self.talk(alice, peter.own)
         self.settle()
         self.assertEqual((talk.failed[0].code, peter.told), ("not confirmed", talk.said * 3))
