@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from p2pchat.protocol.codec import pass_on, pass_on_plain
-from p2pchat.protocol.errors import ErrorCode
+from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.messages import ORIGIN_TTL, Pub
 from p2pchat.protocol.names import PeerId
 from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood
@@ -38,34 +38,43 @@ class Flood:
         if before is not None and ttl <= before:
             return
         if ttl <= 0:
-            self._expired(neighbour, message)
+            hood.tally.expired += 1
+            detail = f"no forwards were left when it came to {hood.own}"
+            self._refuse(neighbour, message, ErrorCode.TTL_EXPIRED, detail)
         elif not hood.quota(neighbour).floods.take(hood.now()):
             hood.over_quota(neighbour, "messages to many", message.msg_id, message.src)
         else:
             self._passed_on.put(key, ttl)
             self._flood(neighbour, message, line, ttl - 1, is_first=before is None)
 
-    def _expired(self, neighbour: Neighbour, message: Pub) -> None:
-        """Answer only where it was said: if every node at the rim of a flood did, that were a flood too."""
-        hood = self._hood
-        hood.tally.expired += 1
+    def _refuse(self, neighbour: Neighbour, message: Pub, code: ErrorCode, detail: str) -> None:
+        """Answer only where it was said: if every node that a flood comes to did, that were a flood too."""
         if neighbour.peer_id == message.src:
-            detail = f"no forwards were left when it came to {hood.own}"
-            hood.refuse(neighbour, ErrorCode.TTL_EXPIRED, detail, message.msg_id, message.src)
+            self._hood.refuse(neighbour, code, detail, message.msg_id, message.src)
 
     def _flood(self, neighbour: Neighbour, message: Pub, line: bytes, ttl: int, is_first: bool) -> None:
         ours = pass_on(line, ttl=ttl)
-        plain = b""
-        source = neighbour.peer_id
+        plain: list[Neighbour] = []
         for other in list(self._hood.neighbours.values()):
             if other is neighbour or other.peer_id == message.src:
                 continue
             if not other.plain:
-                self._hood.tally.flooded += other.pass_on(ours, source)
+                self._hood.tally.flooded += other.pass_on(ours, neighbour.peer_id)
             elif is_first and _concerns(other.peer_id, message.dst):
                 # It passes nothing on, so it needs no second copy, nor what is for others.
-                plain = plain or pass_on_plain(line, message)
-                self._hood.tally.flooded += other.pass_on(plain, source)
+                plain.append(other)
+        if plain:
+            self._flood_plain(neighbour, message, line, plain)
+
+    def _flood_plain(self, neighbour: Neighbour, message: Pub, line: bytes, others: list[Neighbour]) -> None:
+        try:
+            theirs = pass_on_plain(line, message)
+        except ProtocolError as problem:
+            detail = f"{self._hood.own} has {len(others)} plain peers for it, but {problem.detail}"
+            self._refuse(neighbour, message, problem.code, detail)
+            return
+        for other in others:
+            self._hood.tally.flooded += other.pass_on(theirs, neighbour.peer_id)
 
 
 def _concerns(peer_id: PeerId, dst: str) -> bool:
