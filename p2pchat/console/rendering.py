@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from p2pchat import events
+from p2pchat.addresses import Address
 from p2pchat.console.visible import visible, visible_name
 from p2pchat.links.dialler import Dialler
 from p2pchat.links.link import Link
@@ -144,10 +145,38 @@ def age(link: Link, now_s: float) -> str:
     return duration(0.0 if link.up_since_s is None else now_s - link.up_since_s)
 
 
-def link_row(peer_id: PeerId, link: Link, now_s: float) -> tuple[str, ...]:
-    """Render one link as a row of `/routes`."""
+def peer_row(
+    peer_id: PeerId,
+    listed: Address | None,
+    neighbour: Neighbour | None,
+    route: Route | None,
+    state: str,
+    now_s: float,
+) -> tuple[str, ...]:
+    """Render one peer as a row of `/peers`.
+
+    :param listed: where the rendezvous says that it is.
+    :param route: the way to it, of which round trip and age are shown where it is not linked.
+    """
+    address, rtt_s, stands = listed, None, "-"
+    if neighbour is not None:
+        address, rtt_s, stands = neighbour.link.address, neighbour.rtt_s, age(neighbour.link, now_s)
+    elif route is not None:
+        rtt_s, stands = route.rtt_s, duration(now_s - route.learned_at_s)
     return (
         visible_name(peer_id),
+        str(address or "-"),
+        "yes" if listed else "no",
+        state,
+        milliseconds(rtt_s),
+        stands,
+    )
+
+
+def link_row(link: Link, now_s: float) -> tuple[str, ...]:
+    """Render one link as a row of `/routes`."""
+    return (
+        visible_name(link.peer_id),
         str(link.address),
         "dialled" if link.dialled else "accepted",
         milliseconds(link.rtt_s),
@@ -172,9 +201,24 @@ def quality(route: Route) -> str:
 
 def way(route: Route, now_s: float) -> str:
     """Render one way to a peer."""
-    how = "directly" if route.is_direct else f"through {visible_name(route.hop)}, {route.hops} hops"
+    hops = f"{route.hops} hop{'' if route.hops == 1 else 's'}"
+    how = "directly" if route.is_direct else f"through {visible_name(route.hop)}, {hops}"
+    rtt = f", rtt {milliseconds(route.rtt_s)}" if route.rtt_s is not None else ""
     last = f", last {duration(now_s - route.confirmed_at_s)} ago" if route.confirmed_at_s is not None else ""
-    return f"{how}, rtt {milliseconds(route.rtt_s)}, {quality(route)}{last}"
+    return f"{how}{rtt}, {quality(route)}{last}"
+
+
+def no_way(dials: bool, asks: bool) -> str:
+    """Render that no way to a peer is known, and what a message would do about it.
+
+    :param dials: its address is known.
+    :param asks: a neighbour is linked that can be asked.
+    """
+    if asks:
+        return f"none is known; a message would {'dial it and ' if dials else ''}ask the neighbours for one"
+    if dials:
+        return "none is known; a message would dial it; nobody is linked who could be asked for one"
+    return "none is known, and nobody is linked who could be asked for one"
 
 
 def route_row(route: Route, now_s: float) -> tuple[str, ...]:
@@ -188,8 +232,15 @@ def route_row(route: Route, now_s: float) -> tuple[str, ...]:
         quality(route),
         "-" if at_s is None else f"{duration(now_s - at_s)} ago",
         duration(now_s - route.learned_at_s),
-        duration(route.touched_at_s + EXPIRY_S - now_s),
+        # It may be over already: the routes are swept now and then.
+        duration(max(0.0, route.touched_at_s + EXPIRY_S - now_s)),
     )
+
+
+def linked(neighbours: int, known: int, relayed: int) -> str:
+    """Render how many peers are linked, and how many more can be reached."""
+    more = f"; {relayed} more {'is' if relayed == 1 else 'are'} reached through others" if relayed else ""
+    return f"Linked: {neighbours} of {known} known peers{more}."
 
 
 ROUTE_HEADING = ("destination", "next hop", "hops", "rtt", "quality", "last confirmed", "age", "expires in")

@@ -131,7 +131,7 @@ class Session:
         if not shown:
             self._show(f"Nobody else is known in {visible_name(str(command.scope))}.")
             return
-        self._show_table(rendering.PEER_HEADING, [self._peer_row(peer_id) for peer_id in sorted(shown)])
+        self._show_table(rendering.PEER_HEADING, sorted(shown), self._peer_row)
 
     @_do.register
     def _(self, command: commands.Connect) -> None:
@@ -151,17 +151,17 @@ class Session:
 
     @_do.register
     def _(self, command: commands.Routes) -> None:
-        now_s = self._node.now_s
-        links = [(peer_id, link) for peer_id, near in self._node.neighbours.items() for link in near.links]
+        routes, now_s = self._node.router.routes, self._node.now_s
+        links = [link for near in self._node.neighbours.values() for link in near.links]
         if not links:
             self._show("No peer is linked, so there are no routes.")
             return
-        self._show_table(
-            rendering.LINK_HEADING, [rendering.link_row(peer_id, link, now_s) for peer_id, link in links]
-        )
-        routes = [route for route in self._node.router.routes if not route.is_direct]
-        if routes:
-            self._show_table(rendering.ROUTE_HEADING, [rendering.route_row(route, now_s) for route in routes])
+        self._show_table(rendering.LINK_HEADING, links, lambda link: rendering.link_row(link, now_s))
+        relayed = [
+            way for dst in sorted(self._relayed()) for way in routes.ways(dst, now_s) if not way.is_direct
+        ]
+        if relayed:
+            self._show_table(rendering.ROUTE_HEADING, relayed, lambda way: rendering.route_row(way, now_s))
         else:
             self._show("No routes over others are known: each neighbour is its own next hop.")
 
@@ -184,7 +184,9 @@ class Session:
         routes, now_s = self._node.router.routes, self._node.now_s
         ways = routes.ways(peer_id, now_s)
         if not ways:
-            self._show("  way: none is known; a message would dial it and ask the neighbours for one")
+            dials = any(not dialler.held for dialler in self._node.switchboard.diallers_of(peer_id))
+            asks = any("who_has" in near.features for near in self._node.neighbours.values())
+            self._show(f"  way: {rendering.no_way(dials, asks)}")
             return
         best, *others = ways
         self._show(f"  way: {rendering.way(best, now_s)}{'' if others else '; no other is known'}")
@@ -209,7 +211,8 @@ class Session:
         self._show(f"You are {visible_name(node.own)}, for {rendering.duration(node.uptime_s)}.")
         self._show(f"Listening on port {node.switchboard.port}, known to others as {node.advertised_port}.")
         self._show(self._rendezvous_status())
-        self._show(f"Linked: {len(node.neighbours)} of {len(self._known())} known peers.")
+        relayed = len(self._relayed() - node.neighbours.keys())
+        self._show(rendering.linked(len(node.neighbours), len(self._known()), relayed))
         self._show(f"Messages that wait for their outcome: {len(node.router.pending)}.")
 
     @_do.register
@@ -288,28 +291,27 @@ class Session:
             self._log.failure("a command failed", result)
             self._show(_DEFECT)
 
-    def _show_table(self, heading: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-        for line in rendering.table([heading, *rows[:MAX_ROWS]]):
+    def _show_table(
+        self, heading: tuple[str, ...], things: list[_T], row: Callable[[_T], tuple[str, ...]]
+    ) -> None:
+        for line in rendering.table([heading, *map(row, things[:MAX_ROWS])]):
             self._show(line)
-        if len(rows) > MAX_ROWS:
-            self._show(f"... and {len(rows) - MAX_ROWS} more.")
+        if len(things) > MAX_ROWS:
+            self._show(f"... and {len(things) - MAX_ROWS} more.")
 
     def _known(self) -> set[PeerId]:
         dialled = {dialler.peer_id for dialler in self._node.switchboard.diallers if dialler.peer_id}
-        return {*self._node.roster, *self._node.neighbours, *dialled}
+        return {*self._node.roster, *self._node.neighbours, *dialled, *self._relayed()}
+
+    def _relayed(self) -> set[PeerId]:
+        """Those that can be reached through others."""
+        return {route.dst for route in self._node.router.routes if not route.is_direct}
 
     def _peer_row(self, peer_id: PeerId) -> tuple[str, ...]:
         neighbour = self._node.neighbours.get(peer_id)
         listed = self._node.roster.get(peer_id)
-        address = neighbour.link.address if neighbour else listed
-        return (
-            visible_name(peer_id),
-            str(address or "-"),
-            "yes" if listed else "no",
-            self._state(peer_id),
-            rendering.milliseconds(neighbour.rtt_s if neighbour else None),
-            rendering.age(neighbour.link, self._node.now_s) if neighbour else "-",
-        )
+        route = self._node.router.routes.best(peer_id, self._node.now_s)
+        return rendering.peer_row(peer_id, listed, neighbour, route, self._state(peer_id), self._node.now_s)
 
     def _state(self, peer_id: PeerId) -> str:
         neighbour = self._node.neighbours.get(peer_id)
