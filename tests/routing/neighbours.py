@@ -132,7 +132,7 @@ class RouterTestCase(SynchronousTestCase):
     def receive(self, neighbour: Neighbour, kind: str, **fields: Any) -> None:
         """Let a message arrive, as JSON fields; ``from_`` is written ``from``."""
         named = {key.rstrip("_"): value for key, value in fields.items()}
-        line = json.dumps({"type": kind, **named}).encode()
+        line = json.dumps({"type": kind, **named}, ensure_ascii=False).encode()
         self.router.received(neighbour, decode(line), line)
 
     def know(self, dst: PeerId, hop: Neighbour, hops: int = 2) -> Route:
