@@ -45,7 +45,8 @@ class Delivery(Struct, eq=False, gc=False):
     :param via: the next hop of the last try.
     :param hops: the next hops of all tries, in order.
     :param refusals: tries that were refused on the way.
-    :param refusal: the code of the last of them.
+    :param refused: the last of them, counted from 1.
+    :param refusal: its code.
     :param sent_at_s: when the last try was sent.
     :param code: with `State.FAILED`, the name of the failure.
     :param why: with `State.FAILED`, what happened, for people.
@@ -64,6 +65,7 @@ class Delivery(Struct, eq=False, gc=False):
     via: PeerId = PeerId()
     hops: tuple[PeerId, ...] = ()
     refusals: int = 0
+    refused: int = 0
     refusal: str = ""
     sent_at_s: float = 0.0
     took_s: float = 0.0

@@ -241,7 +241,8 @@ class Router:
             self.sender.on_passed_on(neighbour, message.msg_id)
         else:
             code = ErrorCode.TTL_EXPIRED if isinstance(message, TtlExpired) else _code_in(message.reason)
-            self.sender.on_refusal(neighbour, message.msg_id, code, message.reason)
+            detail = "" if message.reason == code else message.reason
+            self.sender.on_refusal(neighbour, message.msg_id, code, detail)
 
     def _on_error(self, neighbour: Neighbour, message: Error, line: bytes) -> None:
         self.tally.errors_received += 1

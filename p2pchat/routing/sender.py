@@ -157,6 +157,8 @@ class Sender:
             return False
         if delivery.state is not State.SENT or neighbour.peer_id != delivery.via:
             return True  # that way was given up already
+        if (delivery.refused, delivery.refusal) == (delivery.tries, code):
+            return True  # relays say it in two ways; the ERROR comes first and says more
         said = detail or MEANINGS.get(code, "no detail given")
         if neighbour.peer_id == delivery.dst:
             delivery.trouble = f"the peer says {code}: {said}"
@@ -290,8 +292,8 @@ class Sender:
 
     @staticmethod
     def _count_refusal(delivery: Delivery, code: str) -> None:
-        delivery.refusal = code
-        delivery.refusals = delivery.tries if delivery.refusals == delivery.tries - 1 else delivery.refusals
+        delivery.refusals += delivery.refused != delivery.tries
+        delivery.refused, delivery.refusal = delivery.tries, code
 
     # Failures.
 
