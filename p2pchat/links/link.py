@@ -26,6 +26,7 @@ from p2pchat.links.greeting import Greeting, check_hello, check_hello_ok, descri
 from p2pchat.links.intake import Intake
 from p2pchat.links.outgoing import PLAIN_FIRST_S, PLAIN_SPACING_S, SOCKET_BYTES, Outgoing
 from p2pchat.links.surroundings import Surroundings
+from p2pchat.links.unsent import bound_unsent
 from p2pchat.links.vitals import Vitals
 from p2pchat.protocol.codec import decode, encode, encode_plain
 from p2pchat.protocol.errors import ErrorCode, ProtocolError, UnknownType
@@ -197,6 +198,7 @@ class Link(TwistedProtocol):
         """Speak first, if we dialled."""
         self._socket.setTcpNoDelay(True)
         self._socket.bufferSize = SOCKET_BYTES
+        bound_unsent(self._socket)
         self.outgoing = Outgoing(self._socket, self._clock)
         self.intake = Intake(self._socket, self._clock, self._take_lines)
         self._socket.registerProducer(self.outgoing, True)
