@@ -29,6 +29,11 @@ RELAYED_BYTES = 384 * 1024
 SOURCE_LINES = 128
 SOURCE_BYTES = 64 * 1024
 
+#: The same where lines are spaced: they leave within 4 s. Their sources send again after 5 s what was not
+#: confirmed, and a plain peer that gets a message twice may show it twice.
+SPACED_RELAYED_LINES = 80
+SPACED_SOURCE_LINES = 40
+
 #: Bytes that a transport holds before it says stop. What lies there is past taking turns, so that a
 #: neighbour that sends too much delays the others by as many bytes; it holds the answers to one read.
 SOCKET_BYTES = 8 * 1024
@@ -140,10 +145,7 @@ class Outgoing:
             self._closed
             or self._finishing
             or not self._has_room(size, urgent=False)
-            or len(lane.lines) >= SOURCE_LINES
-            or lane.bytes + size > SOURCE_BYTES
-            or self._relayed >= RELAYED_LINES
-            or self._relayed_bytes + size > RELAYED_BYTES
+            or not self._has_share(lane, size)
         ):
             self.refused += 1
             return False
@@ -228,6 +230,18 @@ class Outgoing:
         max_lines = MAX_LINES + (URGENT_LINES if urgent else 0)
         max_bytes = MAX_BYTES + (URGENT_BYTES if urgent else 0)
         return self.waiting < max_lines and self._bytes + size <= max_bytes
+
+    def _has_share(self, lane: _Lane, size: int) -> bool:
+        if self._spacing_s and (
+            self.waiting >= SPACED_RELAYED_LINES or len(lane.lines) >= SPACED_SOURCE_LINES
+        ):
+            return False
+        return (
+            len(lane.lines) < SOURCE_LINES
+            and lane.bytes + size <= SOURCE_BYTES
+            and self._relayed < RELAYED_LINES
+            and self._relayed_bytes + size <= RELAYED_BYTES
+        )
 
     def _flush(self) -> None:
         while self.waiting and not self._paused:

@@ -16,6 +16,8 @@ from p2pchat.links.outgoing import (
     RELAYED_LINES,
     SOURCE_BYTES,
     SOURCE_LINES,
+    SPACED_RELAYED_LINES,
+    SPACED_SOURCE_LINES,
     URGENT_BYTES,
     URGENT_LINES,
     Outgoing,
@@ -123,6 +125,14 @@ class BoundTests(PassingOnTestCase):
         self.pass_on(BOB, b"b\n")
         self.assertTrue(self.outgoing.write(b"own\n"))
 
+    def test_spaced(self) -> None:
+        """9.13: of others no more waits for a plain peer than leaves before its sources send it again."""
+        self.outgoing.resumeProducing()
+        self.outgoing.space_out(0.1)
+        self.assertEqual((self.fill(1), self.fill(3)), (SPACED_SOURCE_LINES, SPACED_RELAYED_LINES // 2))
+        self.clock.advance(4.1)
+        self.assertEqual(self.outgoing.waiting, 0)
+
     def test_bytes_of_one_source(self) -> None:
         """The same for bytes, to the byte; a line that is shorter may still fit."""
         self.pass_on(BOB, b"x" * (SOURCE_BYTES - 2))
@@ -186,14 +196,14 @@ class LastTests(PassingOnTestCase):
     def test_to_a_plain_peer(self) -> None:
         """9.8: to a plain peer it leaves in time; of what waits, lines of others are given up first."""
         self.outgoing.space_out(0.0)
-        self.pass_on(BOB, *[b"b%d\n" % number for number in range(50)])
+        self.pass_on(BOB, *[b"b%d\n" % number for number in range(SPACED_SOURCE_LINES)])
         for number in range(15):
             self.outgoing.write(b"%d\n" % number)
         self.outgoing.write_last(b"BYE\n", within_s=1.0)
         self.clock.advance(1.0 + 1e-6)
         ours = [b"%d\n" % number for number in range(15)]
         self.assertEqual(self.written, [b"b0\n", *ours, b"b1\n", b"b2\n", b"b3\n", b"b4\n", b"BYE\n"])
-        self.assertEqual((self.outgoing.refused, self.outgoing.waiting), (45, 0))
+        self.assertEqual((self.outgoing.refused, self.outgoing.waiting), (SPACED_SOURCE_LINES - 5, 0))
 
     def test_closed(self) -> None:
         """A closed queue forgets what others had waiting and takes nothing of them."""

@@ -96,9 +96,9 @@ class FloodTestCase(ScenarioTestCase):
 
 
 class OtherPeersTests(FloodTestCase):
-    def assert_at_most_doubled(self, flood: Flood, **more: int) -> None:
+    def assert_at_most_doubled(self, flood: Flood, lines_per_s: int = 1000) -> None:
         """Assert that a flood makes delivery times twice as long at most."""
-        quiet_s, flooded_s = self.delivery_times_s(flood, **more)
+        quiet_s, flooded_s = self.delivery_times_s(flood, lines_per_s=lines_per_s)
         self.assertLessEqual(flooded_s, 2 * quiet_s, flood.__name__)
 
     def test_fast_link(self) -> None:

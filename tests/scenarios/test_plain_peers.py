@@ -58,15 +58,15 @@ class PlainDestinationTests(ScenarioTestCase):
         self.assertTrue(b"".join(plain[0].segments).isascii())
 
     def test_many_messages(self) -> None:
-        """Its lines leave 50 ms apart; what cannot wait is refused by name, the rest is confirmed."""
+        """Its lines leave 50 ms apart; what cannot wait is refused and tried again, never told twice."""
         alice, relay = self.build("alice-relay")
         peter = self.plain("peter", relay)
-        talk = self.talk(alice, peter.own, 200)
+        talk = self.talk(alice, peter.own, 150)
         self.settle()
         self.assertLessEqual({delivery.code for delivery in talk.deliveries}, {"", "busy"})
-        self.assertGreater(len(talk.deliveries) - len(talk.failed), 100)
         confirmed = [delivery.payload for delivery in talk.deliveries if not delivery.code]
-        self.assertEqual(sorted(set(peter.told)), sorted(confirmed))
+        self.assertGreater(len(confirmed), 100)
+        self.assertEqual(sorted(peter.told), sorted(confirmed))
 
 
 class PlainSourceTests(ScenarioTestCase):
