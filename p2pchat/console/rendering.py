@@ -11,6 +11,7 @@ from p2pchat.links.dialler import Dialler
 from p2pchat.links.link import Link
 from p2pchat.links.neighbour import Neighbour
 from p2pchat.protocol.errors import MEANINGS
+from p2pchat.protocol.messages import Metrics
 from p2pchat.protocol.names import PeerId
 from p2pchat.routing.routes import EXPIRY_S, Route
 
@@ -235,6 +236,14 @@ def route_row(route: Route, now_s: float) -> tuple[str, ...]:
         # It may be over already: the routes are swept now and then.
         duration(max(0.0, route.touched_at_s + EXPIRY_S - now_s)),
     )
+
+
+def seen_by(name: str, metrics: Metrics) -> str:
+    """Render how a peer sees our link."""
+    rtt = "not measured" if metrics.rtt_ms is None else f"{metrics.rtt_ms} ms"
+    last = visible(metrics.last_seen or "never")
+    counts = f"{metrics.sent_count} lines sent to us, {metrics.recv_count} received from us"
+    return f"{name} sees: rtt {rtt}, {counts}, last at {last}"
 
 
 def linked(neighbours: int, known: int, relayed: int) -> str:

@@ -19,7 +19,6 @@ from p2pchat.links.dialler import DialFailed
 from p2pchat.links.link import Link
 from p2pchat.links.questions import LinkClosed
 from p2pchat.node import Node, NotLinked
-from p2pchat.protocol import messages
 from p2pchat.protocol.errors import ProtocolError
 from p2pchat.protocol.names import Destination, PeerId, ToAll, ToNamespace, ToPeer
 
@@ -189,6 +188,9 @@ class Session:
             self._show(f"  way: {rendering.no_way(dials, asks)}")
             return
         best, *others = ways
+        if peer_id not in self._node.neighbours:
+            diallers = self._node.switchboard.diallers_of(peer_id)
+            self._show(f"  link: {rendering.not_linked(diallers, now_s)}")
         self._show(f"  way: {rendering.way(best, now_s)}{'' if others else '; no other is known'}")
         for other in others:
             why = routes.why_not(other, best, now_s)
@@ -222,7 +224,7 @@ class Session:
                 self._show(f"{name:<28} {count}")
             return
         name = visible_name(command.peer_id)
-        self._ask(self._node.ask_metrics(command.peer_id), lambda metrics: _seen_by(name, metrics))
+        self._ask(self._node.ask_metrics(command.peer_id), lambda metrics: rendering.seen_by(name, metrics))
 
     @_do.register
     def _(self, command: commands.Log) -> None:
@@ -339,10 +341,3 @@ def _is_in(peer_id: PeerId, scope: ToNamespace | ToAll) -> bool:
 
 def _connected(name: str, link: Link) -> str:
     return f"{name} is linked, at {link.address}."
-
-
-def _seen_by(name: str, metrics: messages.Metrics) -> str:
-    rtt = "not measured" if metrics.rtt_ms is None else f"{metrics.rtt_ms} ms"
-    last = visible(metrics.last_seen or "never")
-    counts = f"{metrics.sent_count} lines sent to us, {metrics.recv_count} received from us"
-    return f"{name} sees: rtt {rtt}, {counts}, last at {last}"

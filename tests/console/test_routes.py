@@ -91,10 +91,25 @@ class RoutesTests(RelayedTestCase):
         self.assertEqual(shown, [
             "dave@UnB: reached through r2@UnB",
             "  rendezvous: not registered there",
+            "  link: not linked; its address is not known",
             "  way: through r2@UnB, 2 hops, not tried yet",
             "  other way: through r1@UnB, 2 hops, 0 of 1 confirmed; "
             "not taken: more messages in a row were not confirmed over it",
         ])  # fmt: skip
+
+    def test_who_cannot_be_dialled(self) -> None:
+        """Of a peer that is reached through others `/who` says why there is no link."""
+        self.rendezvous()
+        zoe, bob, carol = (self.user(name, **self.listed_at()) for name in ("zoe", "bob", "carol"))
+        self.network.cut(zoe.villager.ip, carol.villager.ip)
+        self.pass_time(40)
+        zoe.types("/msg @carol hi")
+        self.pass_time(1)
+        state, rendezvous, link, way = zoe.types("/who carol")
+        self.assertEqual(state, f"carol@UnB: reached through {bob.own}")
+        self.assertEqual(rendezvous, f"  rendezvous: registered at {carol.villager.ip}:7070")
+        self.assertRegex(link, r"^  link: not linked; (next try in \d+ s|dialling now); last try: no answer$")
+        self.assertRegex(way, "^  way: through bob@UnB, 2 hops, rtt .*; no other is known$")
 
     def test_who_is_linked(self) -> None:
         """The direct link is a way too, and its own reason."""
