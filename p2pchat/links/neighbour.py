@@ -39,6 +39,11 @@ class Neighbour:
         """The last measured round trip in seconds."""
         return self.links[-1].rtt_s
 
+    @property
+    def leaves_in_s(self) -> float:
+        """Seconds until what was written last has left, as far as that is known."""
+        return self.links[-1].outgoing.leaves_in_s
+
     def write(self, line: bytes, urgent: bool = False) -> bool:
         """Send one encoded line; False where too much waits for this peer already."""
         return self.links[-1].write(line, urgent)

@@ -100,6 +100,13 @@ class Outgoing:
         """Those of them that this peer is the source of."""
         return len(self._urgent) + len(self._lines)
 
+    @property
+    def leaves_in_s(self) -> float:
+        """Seconds until the last line has left, as far as the spacing tells."""
+        if not (self._spacing_s and self.waiting):
+            return 0.0
+        return max(0.0, self._next_at_s - self._clock.seconds()) + (self.waiting - 1) * self._spacing_s
+
     def space_out(self, first_after_s: float) -> None:
         """From now on send one line at a time, as plain peers need it (9.5).
 

@@ -47,7 +47,7 @@ class Delivery(Struct, eq=False, gc=False):
     :param refusals: tries that were refused on the way.
     :param refused: the last of them, counted from 1.
     :param refusal: its code.
-    :param sent_at_s: when the last try was sent.
+    :param sent_at_s: when the last try was sent, or will have left, behind what waits before it.
     :param code: with `State.FAILED`, the name of the failure.
     :param why: with `State.FAILED`, what happened, for people.
     :param trouble: what a peer said about it on the way, for the case that it fails.

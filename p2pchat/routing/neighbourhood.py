@@ -32,6 +32,10 @@ class Neighbour(Protocol):
     def features(self) -> frozenset[str]:
         """What it offered in its greeting."""
 
+    @property
+    def leaves_in_s(self) -> float:
+        """Seconds until what was written last has left, as far as that is known."""
+
     def write(self, line: bytes, urgent: bool = False) -> bool:
         """Send one encoded line of ours; False where too much waits for this peer already."""
 

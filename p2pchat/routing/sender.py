@@ -137,7 +137,7 @@ class Sender:
         now_s = self._hood.now()
         hop = neighbour.peer_id if neighbour.peer_id in delivery.hops else delivery.via
         # Which of several tries was confirmed, nobody can tell.
-        rtt_s = now_s - delivery.sent_at_s if delivery.tries == 1 else None
+        rtt_s = max(0.0, now_s - delivery.sent_at_s) if delivery.tries == 1 else None
         self._hood.routes.confirm(delivery.dst, hop, now_s, rtt_s)
         self.pending.close(delivery)
         delivery.via = hop
@@ -205,9 +205,9 @@ class Sender:
         delivery.via = way.hop
         delivery.hops += (way.hop,)
         delivery.state = State.SENT
-        delivery.sent_at_s = now_s
+        delivery.sent_at_s = now_s + hood.neighbours[way.hop].leaves_in_s
         delivery.is_late = False
-        delivery.deadline_s = now_s + ACK_WAITS_S[delivery.counted - 1] / 2
+        delivery.deadline_s = delivery.sent_at_s + ACK_WAITS_S[delivery.counted - 1] / 2
         if delivery.tries == 1:
             hood.tally.sent += 1
             self._outcomes.sent(delivery)
@@ -313,7 +313,7 @@ class Sender:
 
     def _fail_suspect(self, neighbour: Neighbour, delivery: Delivery, why: str) -> bool:
         """Give up a message that may be why a plain peer ended the link; whether it was one (9.15)."""
-        is_suspect = neighbour.plain and self._hood.now() - delivery.sent_at_s <= SUSPECT_S
+        is_suspect = neighbour.plain and 0.0 <= self._hood.now() - delivery.sent_at_s <= SUSPECT_S
         if is_suspect:
             text = f"the link ended right after it was sent, so it is not sent again ({why})"
             self._fail(delivery, NOT_CONFIRMED, text)

@@ -34,6 +34,7 @@ class Neighbour:
             frozenset({"ack"} if plain else {"ack", "relay", "who_has"}) if features is None else features
         )
         self.full = False
+        self.leaves_in_s = 0.0
         #: For how long nothing was to be read from it, each time that was said.
         self.holds: list[float] = []
         #: Lines that other neighbours brought, with who did.

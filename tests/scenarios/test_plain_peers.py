@@ -21,6 +21,28 @@ class PlainDestinationTests(ScenarioTestCase):
         self.assertEqual([segment.count(b"\n") for segment in peter.segments], [1] * len(peter.segments))
         self.assertTrue(b"".join(peter.segments).isascii())
 
+    def test_many_messages_over_one_link(self) -> None:
+        """Its lines leave 50 ms apart; what waits for that is not overdue, and nothing is told twice."""
+        alice, _ = self.build("alice-bob")
+        peter = self.plain("peter", alice)
+        talk = self.talk(alice, peter.own, 500)
+        self.settle()
+        self.assertEqual((talk.failed, talk.most_tries, peter.told), ([], 1, talk.said))
+
+    def test_link_ends_under_many_messages(self) -> None:
+        """Section 9.15: what may be why the link ended is not sent again; what had not left yet is."""
+        alice, _ = self.build("alice-bob")
+        first = self.plain("peter", alice)
+        talk = self.talk(alice, first.own, 50)
+        self.pass_time(0.52)
+        first.wire.abortConnection()
+        self.pass_time(1)
+        again = self.plain("peter", alice)
+        self.settle()
+        self.assertEqual({delivery.code for delivery in talk.failed}, {"not confirmed"})
+        lost = [each.payload for each in talk.failed if each.payload not in first.told]
+        self.assertEqual(first.told + lost + again.told, talk.said)
+
     def test_does_not_confirm(self) -> None:
         """What nobody confirms is sent three times, and named."""
         alice, relay = self.build("alice-relay")
