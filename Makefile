@@ -16,7 +16,7 @@ PREPARE = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev
 
 export NAME
 
-.PHONY: help run test lint format bench clean
+.PHONY: help run test trial lint format bench clean
 
 help: ## list these targets
 	@echo "make run NAME=alice   start chatting as alice; ARGS=\"--port 7071\" passes options on"
@@ -37,6 +37,10 @@ test: lint ## check everything: style, types, tests, coverage
 	@echo "== coverage: is at least 90 % of p2pchat tested?"
 	@$(BIN)/coverage report --fail-under=90
 	@echo "All passed: format, lint, types, tests and coverage."
+
+trial: ## run the tests alone, with trial
+	@$(PREPARE) --dev
+	@$(BIN)/trial tests
 
 lint: ## check style and types only
 	@$(PREPARE) --dev
