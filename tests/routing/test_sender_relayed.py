@@ -78,6 +78,15 @@ class ChoosingTests(RelayedTestCase):
         self.advance(5.0)
         self.assertEqual(self.tries(self.carol), [2])
 
+    def test_not_the_same_again(self) -> None:
+        """A resend takes a next hop that did not have the message yet, also where that is not the best."""
+        self.know(DAVE, self.link(ERIN), 7)
+        self.confirm(self.bob, self.router.send(DAVE, "1"))
+        delivery = self.router.send(DAVE, "2")
+        self.refuse(self.bob, "busy", delivery)
+        self.refuse(self.carol, "busy", delivery)
+        self.assertEqual((self.ways(DAVE)[0], delivery.hops), (BOB, (BOB, CAROL, ERIN)))
+
     def test_another_is_looked_for(self) -> None:
         """Where the only way does not confirm, another is looked for before the next try."""
         self.router.routes.drop(DAVE, CAROL)
@@ -165,6 +174,17 @@ class RefusedTests(RelayedTestCase):
             words = ("3 times", "through bob@UnB", f"says {code}: too much waits at bob@UnB for dave@UnB")
             self.assert_settled(delivery, State.FAILED, code, *words)
 
+    def test_both_busy(self) -> None:
+        """Between two busy relays a message does not go to and fro: it waits before it is tried again."""
+        delivery = self.router.send(DAVE, "hi")
+        self.refuse(self.bob, "busy", delivery)
+        self.refuse(self.carol, "busy", delivery)
+        self.assertEqual((self.tries(self.bob), self.tries(self.carol)), ([1], [2]))
+        self.advance(4.9)
+        self.assertEqual((self.tries(self.bob), self.tries(self.carol)), ([1], [2]))
+        self.advance(0.2)
+        self.assertEqual(delivery.tries, 3)
+
     def test_busy_once(self) -> None:
         """Where only some tries were refused, others may have arrived: it is not confirmed."""
         self.router.neighbour_down(self.carol, "left")
@@ -185,6 +205,13 @@ class RefusedTests(RelayedTestCase):
             self.assertEqual((self.tries(self.carol), self.ways(DAVE)), ([2], [CAROL]), reason)
             self.assertIn(f"bob@UnB says no_route: {reason * (' ' in reason)}", delivery.trouble)
             self.assertNotIn("no_route: no_route", delivery.trouble)
+
+    def test_report_from_afar(self) -> None:
+        """A report names the relay that made it, and that is whom the user hears of, not who passed it back."""
+        self.router.neighbour_down(self.carol, "gone")
+        delivery = self.router.send(DAVE, "hi")
+        self.receive(self.bob, "TTL_EXPIRED", msg_id=delivery.msg_id, src=ERIN, dst=ALICE, reason="x", ttl=7)
+        self.assert_settled(delivery, State.FAILED, "ttl_expired", "the relay erin@")
 
     def test_report_without_ttl(self) -> None:
         """Section 4: TTL_EXPIRED alone is understood, in whatever words."""
