@@ -326,7 +326,7 @@ class Sender:
             why = f"{before}no link with it within {SEEK_S:.0f} s; {tried}"
             self._fail(delivery, ErrorCode.NO_ROUTE, why)
         else:
-            why = f"{delivery.trouble}, and no other way was found within {SEEK_S:.0f} s; {tried}"
+            why = f"{self._why_unconfirmed(delivery)}; no other way was found within {SEEK_S:.0f} s; {tried}"
             self._fail(delivery, NOT_CONFIRMED, why)
 
     def _fail(self, delivery: Delivery, code: str, why: str) -> None:

@@ -215,7 +215,7 @@ class ScenarioTestCase(NodeTestCase):
             else:
                 (event,) = [event for event in told if event.msg_id == delivery.msg_id]
                 self.assertTrue(event.code, event)
-                self.assertTrue(event.why, event)
+                self.assertRegex(event.why, r"^\w.*\w", event)
         for listener in listeners:
             self.assertEqual(len(listener.heard), len(set(listener.heard)), f"{listener.own} heard it twice")
 

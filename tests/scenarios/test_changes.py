@@ -33,6 +33,23 @@ class ReturningTests(ScenarioTestCase):
         self.assertEqual(north.linked, {"alice"})
         self.assertEqual({way.hop.name for way in alice.node.router.routes.ways(bob.own, 0.0)}, {"south"})
 
+    def test_relay_that_crashed(self) -> None:
+        """A relay that was away for a moment takes part again once its neighbours have noticed."""
+        for place in (1, 2, 3):
+            alice, *relays, bob = self.build("alice-r1-r2-r3-bob")
+            self.talk(alice, bob, 2, every_s=0.5)
+            self.crash(relays[place - 1])
+            self.pass_time(10)
+            self.return_(relays[place - 1])
+            # Half of its links stand again; for the others there still is one, half-open.
+            talk = self.talk(alice, bob, 5, every_s=1.0)
+            self.settle()
+            self.assert_accounted_for(talk)
+            self.pass_time(120)
+            again = self.talk(alice, bob, 2, every_s=0.5)
+            self.assert_all_confirmed(again)
+            self.end_story()
+
     def test_the_speaker(self) -> None:
         """A speaker that restarts counts from the beginning again, and is heard all the same."""
         alice, _, bob = self.build("alice-relay-bob")
@@ -129,6 +146,36 @@ class PartitionTests(ScenarioTestCase):
         second = self.talk(alice, bob)
         self.settle()
         self.assertEqual([talk.deliveries[0].via for talk in (first, second)], [carol.own, bob.own])
+
+    def test_frozen_relay(self) -> None:
+        """What a relay held back and brings much later is not shown again."""
+        alice, north, bob, _ = self.build("alice-north-bob", "alice-south-bob")
+        self.talk(alice, bob)
+        self.network.cut(north.ip, bob.ip)
+        talk = self.talk(alice, bob, 8, every_s=1.0)
+        self.network.heal()
+        self.settle()
+        self.assert_all_confirmed(talk, most_tries=2)
+        self.assertGreater(bob.node.router.tally.duplicates, 0)
+
+    def test_slow_reader(self) -> None:
+        """Who reads nothing for a while gets all tries of a message at once, and shows it once."""
+        for silent_s in (3, 20, 60):
+            alice, relay, bob = self.build("alice-relay-bob")
+            (wire,) = [
+                each
+                for each in self.network.transports
+                if (each.host.host, each.peer.host) == (relay.ip, bob.ip)
+            ]
+            wire.stalled = True
+            talk = self.talk(alice, bob, 20, every_s=silent_s / 20)
+            wire.stalled = False
+            wire.flush_soon()
+            self.settle()
+            self.assert_accounted_for(talk)
+            self.assertEqual(len(talk.failed) == 0, silent_s <= 20)
+            self.assertEqual((sorted(set(bob.heard)), relay.linked), (sorted(talk.said), {"alice", "bob"}))
+            self.end_story()
 
     def test_isolated(self) -> None:
         """Who is cut off from everybody for a minute loses nothing that is said behind it."""
