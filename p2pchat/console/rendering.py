@@ -202,7 +202,7 @@ def quality(route: Route) -> str:
 
 def way(route: Route, now_s: float) -> str:
     """Render one way to a peer."""
-    hops = f"{route.hops} hop{'' if route.hops == 1 else 's'}"
+    hops = "hops not counted" if route.hops is None else f"{route.hops} hop{'' if route.hops == 1 else 's'}"
     how = "directly" if route.is_direct else f"through {visible_name(route.hop)}, {hops}"
     rtt = f", rtt {milliseconds(route.rtt_s)}" if route.rtt_s is not None else ""
     last = f", last {duration(now_s - route.confirmed_at_s)} ago" if route.confirmed_at_s is not None else ""
@@ -228,7 +228,7 @@ def route_row(route: Route, now_s: float) -> tuple[str, ...]:
     return (
         visible_name(route.dst),
         visible_name(route.hop),
-        str(route.hops),
+        str(route.hops or "-"),
         milliseconds(route.rtt_s),
         quality(route),
         "-" if at_s is None else f"{duration(now_s - at_s)} ago",

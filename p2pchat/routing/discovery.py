@@ -14,7 +14,7 @@ from p2pchat.protocol.messages import ORIGIN_TTL, Error, WhoHas, WhoHasHit
 from p2pchat.protocol.names import PeerId
 from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood, hops_of
 from p2pchat.routing.recent import Recent
-from p2pchat.routing.routes import Route
+from p2pchat.routing.routes import UNKNOWN_HOPS, Route
 
 #: Forwards of the first question: most peers are near, and who is asked by it can be counted.
 FIRST_TTL = 2
@@ -243,7 +243,7 @@ class Discovery:
         way = self._hood.routes.best(dst, now_s, but=asker.peer_id)
         if way is None or way.losses(now_s) or not (way.is_direct or way.is_fresh(now_s)):
             return None
-        return way.hops
+        return way.hops or UNKNOWN_HOPS
 
     # Answers.
 

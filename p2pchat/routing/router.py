@@ -242,7 +242,7 @@ class Router:
         else:
             code = ErrorCode.TTL_EXPIRED if isinstance(message, TtlExpired) else _code_in(message.reason)
             detail = "" if message.reason == code else message.reason
-            self.sender.on_refusal(neighbour, message.msg_id, code, detail)
+            self.sender.on_refusal(neighbour, message.msg_id, code, detail, message.src)
 
     def _on_error(self, neighbour: Neighbour, message: Error, line: bytes) -> None:
         self.tally.errors_received += 1

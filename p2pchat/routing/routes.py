@@ -33,14 +33,14 @@ REASONS = (
     "it has more hops",
 )
 
-#: Links to a destination where nobody counted them; only the order matters.
+#: What is assumed where nobody counted the links to a destination.
 UNKNOWN_HOPS = 3
 
 
 class Route(Struct, eq=False, gc=False):
     """A way to one peer through one neighbour. `Routes` creates, owns and ends it.
 
-    :param hops: links from here to *dst*; 1 is the direct link.
+    :param hops: links from here to *dst*; 1 is the direct link, None where nobody counted them.
     :param touched_at_s: when it was last learned, used or confirmed, in seconds of the router's clock.
     :param rtt_s: from sending to the last end-to-end confirmation, or from question to answer.
     :param confirmed: messages that *dst* confirmed over it.
@@ -50,7 +50,7 @@ class Route(Struct, eq=False, gc=False):
 
     dst: PeerId
     hop: PeerId
-    hops: int
+    hops: int | None
     learned_at_s: float
     touched_at_s: float
     rtt_s: float | None = None
@@ -135,12 +135,13 @@ class Routes:
         route = None if ways is None else ways.get(hop)
         if route is None:
             return
+        if rtt_s is not None:
+            # As TCP does it: one message that waited somewhere says little. What a question took says less.
+            known_s = None if route.confirmed_at_s is None else route.rtt_s
+            route.rtt_s = rtt_s if known_s is None else known_s + (rtt_s - known_s) / 8
         route.confirmed += 1
         route.streak = 0
         route.confirmed_at_s = now_s
-        if rtt_s is not None:
-            # As TCP does it: one message that waited somewhere says little.
-            route.rtt_s = rtt_s if route.rtt_s is None else route.rtt_s + (rtt_s - route.rtt_s) / 8
         self._doubts[hop] = 0
         self._touch(route, now_s)
 
@@ -205,7 +206,7 @@ class Routes:
             self._doubts[way.hop] > 0,
             not is_proven,
             way.rtt_s if is_proven and way.rtt_s is not None else float("inf"),
-            way.hops,
+            way.hops or UNKNOWN_HOPS,
         )
 
     def sweep(self, now_s: float) -> None:
@@ -241,7 +242,6 @@ class Routes:
             # Whoever has most pays, so that nobody can push out the routes of others.
             fullest = max(self._through.values(), key=len)
             self._evict(next(iter(fullest.values())))
-        hops = UNKNOWN_HOPS if hops is None else hops
         route = Route(PeerId(dst), hop, hops, now_s, now_s)
         self._to.setdefault(dst, {})[hop] = through[dst] = route
         self._count += 1

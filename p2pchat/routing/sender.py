@@ -147,10 +147,11 @@ class Sender:
         self._outcomes.settled(delivery)
         return True
 
-    def on_refusal(self, neighbour: Neighbour, msg_id: str, code: str, detail: str) -> bool:
+    def on_refusal(self, neighbour: Neighbour, msg_id: str, code: str, detail: str, relay: str = "") -> bool:
         """Take a refusal; False where it is about none of our messages.
 
         :param code: one of section 8, or whatever the other side made up.
+        :param relay: who refused it, where that is known; else it is taken for the neighbour.
         """
         delivery = self.pending.get(msg_id)
         if delivery is None or neighbour.peer_id not in delivery.hops:
@@ -163,7 +164,7 @@ class Sender:
         if neighbour.peer_id == delivery.dst:
             delivery.trouble = f"the peer says {code}: {said}"
         else:
-            delivery.trouble = f"the relay {neighbour.peer_id} says {code}: {said}"
+            delivery.trouble = f"the relay {relay or neighbour.peer_id} says {code}: {said}"
         self._count_refusal(delivery, code)
         if neighbour.peer_id != delivery.dst:
             self._refused_by_relay(neighbour, delivery, code)
@@ -282,8 +283,8 @@ class Sender:
             hood.routes.drop(delivery.dst, neighbour.peer_id)
         elif code not in TRANSIENT:
             hood.routes.fail(delivery.dst, neighbour.peer_id, now_s)
-        other = hood.routes.best(delivery.dst, now_s, but=neighbour.peer_id)
-        if other is not None or code in NO_WAY:
+        # A way that was tried before is none: two busy relays would send it to and fro.
+        if code in NO_WAY or self._has_untried(delivery):
             hood.tally.rerouted += 1
             delivery.rerouted += 1
             self._again(delivery, but=neighbour.peer_id)

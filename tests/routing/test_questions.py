@@ -93,7 +93,7 @@ class AnsweringTests(QuestionTestCase):
     def test_teaches_the_way_back(self) -> None:
         """A question shows through whom its source is reached, as far as its ttl tells."""
         bob, carol = self.link(), self.link(CAROL, plain=True)
-        for msg_id, ttl, hops in (("q1", 2, 3), ("q2", 6, 3), ("q3", 7, 2)):
+        for msg_id, ttl, hops in (("q1", 2, None), ("q2", 6, 3), ("q3", 7, 2)):
             self.ask(bob, src=ZOE, msg_id=msg_id, ttl=ttl)
             (route,) = [each for each in self.router.routes if each.dst == ZOE]
             self.assertEqual((route.hop, route.hops), (BOB, hops))

@@ -187,6 +187,13 @@ class ChoosingTests(RoutesTestCase):
         self.know(CAROL, 3)
         self.assertEqual((self.order(but=BOB), self.order(but=CAROL)), ([CAROL], [BOB]))
 
+    def test_question_says_less(self) -> None:
+        """The first confirmation replaces what a question and its answer took."""
+        route = self.know(BOB)
+        route.rtt_s = 0.1
+        self.routes.confirm(DAVE, BOB, 0.0, 0.8)
+        self.assertEqual(route.rtt_s, 0.8)
+
     def test_smoothed(self) -> None:
         """One slow message changes the measured time by an eighth of the difference."""
         route = self.know(BOB)

@@ -207,7 +207,7 @@ class RefusedTests(RelayedTestCase):
             self.assertNotIn("no_route: no_route", delivery.trouble)
 
     def test_report_from_afar(self) -> None:
-        """A report names the relay that made it, and that is whom the user hears of, not who passed it back."""
+        """The user hears of the relay that a report names, not of the one that passed it back."""
         self.router.neighbour_down(self.carol, "gone")
         delivery = self.router.send(DAVE, "hi")
         self.receive(self.bob, "TTL_EXPIRED", msg_id=delivery.msg_id, src=ERIN, dst=ALICE, reason="x", ttl=7)
