@@ -179,6 +179,23 @@ class AnsweredTests(DiscoveryTestCase):
         self.assertEqual((bob.of_type("SEND"), len(carol.of_type("SEND"))), ([], 1))
         self.assertEqual(self.ways(DAVE), [BOB, CAROL])
 
+    def test_doubtful(self) -> None:
+        """An answer of a relay that lost our last message waits a moment for a better one, no longer."""
+        for is_better_one in (True, False):
+            self.setUp()
+            bob, carol = self.link(), self.link(CAROL)
+            self.know(ERIN, bob)
+            self.router.routes.fail(ERIN, BOB, self.now_s)
+            self.router.send(DAVE, "hi")
+            self.hit(bob, bob.heard[0])
+            self.advance(0.2)
+            self.assertEqual((bob.of_type("SEND"), carol.of_type("SEND")), ([], []))
+            if is_better_one:
+                self.hit(carol, carol.heard[0])
+            self.advance(0.2)
+            sent = (len(bob.of_type("SEND")), len(carol.of_type("SEND")))
+            self.assertEqual(sent, (0, 1) if is_better_one else (1, 0))
+
     def test_not_asked_again(self) -> None:
         """Who was found is not asked for any more."""
         bob = self.link()

@@ -264,6 +264,14 @@ class LinkEndsTests(BackTestCase):
         self.assertEqual((error["code"], error["ref"], error["dst"]), ("no_route", "m1", ZOE))
         self.assertIn("alice@UnB with carol@Giga ended", error["detail"])
 
+    def test_bringer_left_first(self) -> None:
+        """Where the neighbour that brought it has left before, there is nobody to be told."""
+        self.give(self.bob)
+        self.router.neighbour_down(self.bob, "left")
+        told = list(self.bob.lines)
+        self.router.neighbour_down(self.carol, "died")
+        self.assertEqual((self.bob.lines, self.router.tally.relay_refused), (told, 0))
+
     def test_long_ago(self) -> None:
         """What the source has given up by itself is not told any more."""
         self.give(self.bob)
