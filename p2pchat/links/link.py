@@ -199,7 +199,7 @@ class Link(TwistedProtocol):
         self._socket.setTcpNoDelay(True)
         self._socket.bufferSize = SOCKET_BYTES
         bound_unsent(self._socket)
-        self.outgoing = Outgoing(self._socket, self._clock)
+        self.outgoing = Outgoing(self._socket, self._clock, self._around.batch)
         self.intake = Intake(self._socket, self._clock, self._take_lines)
         self._socket.registerProducer(self.outgoing, True)
         self.set_deadline(life.HANDSHAKE_S)
@@ -225,8 +225,8 @@ class Link(TwistedProtocol):
     # A line arrived.
 
     def _take_lines(self, lines: list[bytes | TooLong]) -> int:
-        """Take some lines, and answer all that they say with one write; return how many were taken."""
-        self.outgoing.cork()
+        """Take some lines, and let all that comes of them leave in one write a link; return how many."""
+        self._around.batch.begin()
         taken = 0
         for line in lines:
             if self.intake.is_held:
@@ -238,7 +238,7 @@ class Link(TwistedProtocol):
                 self._too_long(line)
             elif line:
                 self._take(line)
-        self.outgoing.uncork()
+        self._around.batch.end()
         return taken
 
     def _take(self, line: bytes) -> None:

@@ -9,6 +9,7 @@ import attrs
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ITransport
 from zope.interface import implementer
 
+from p2pchat.links.batch import Batch
 from p2pchat.protocol.names import PeerId
 
 #: Lines that wait for one socket: half a minute of what may be sent to a plain peer, and more than
@@ -64,6 +65,7 @@ class Outgoing:
 
     _transport: ITransport
     _clock: IReactorTime
+    _batch: Batch = attrs.Factory(Batch)
     #: Lines that were refused because too many waited.
     refused: int = 0
     #: Lines that were taken.
@@ -89,6 +91,7 @@ class Outgoing:
     _closed: bool = False
     #: Lines to be written at once at `uncork`; None while there is no cork.
     _corked: list[bytes] | None = None
+    _gathered: int = 0
 
     @property
     def waiting(self) -> int:
@@ -125,10 +128,12 @@ class Outgoing:
         """
         if not self._held:
             self.taken += 1
+            if self._corked is None and self._batch.is_open:
+                self._batch.join(self)
             if self._corked is None:
                 self._transport.write(line)
             else:
-                self._corked.append(line)
+                self._gather(self._corked, line)
             return True
         if self._closed or not self._has_room(len(line), urgent):
             self.refused += 1
@@ -187,15 +192,22 @@ class Outgoing:
         self._keep(line, urgent=False)
 
     def cork(self) -> None:
-        """Gather what is written until `uncork`: a write to the transport costs as much as reading a line."""
+        """Gather what is written until `uncork`."""
         if not self._held and self._corked is None:
             self._corked = []
 
     def uncork(self) -> None:
         """Write what was gathered."""
-        lines, self._corked = self._corked, None
+        lines, self._corked, self._gathered = self._corked, None, 0
         if lines:
             self._transport.write(b"".join(lines))
+
+    def _gather(self, corked: list[bytes], line: bytes) -> None:
+        """Keep a line for `uncork`, but no more of them than the transport would take before it says stop."""
+        corked.append(line)
+        self._gathered += len(line)
+        if self._gathered > SOCKET_BYTES:
+            self.uncork()
 
     def when_empty(self, do: Callable[[], None]) -> None:
         """Call *do* once nothing waits here any more, which may be now."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
+from p2pchat.links.batch import Batch
 from p2pchat.protocol.names import PeerId
 
 
@@ -26,3 +27,4 @@ class Surroundings:
     tracing: bool = False
     #: Unexpected exceptions while a line was handled; each ended its link.
     broken: int = 0
+    batch: Batch = attrs.Factory(Batch)

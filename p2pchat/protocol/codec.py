@@ -89,15 +89,22 @@ def encode_plain(message: Message) -> bytes:
     return _ascii(encode(message))
 
 
-def pass_on(line: bytes, **changed: object) -> bytes:
+def pass_on(line: bytes, ttl: int, **changed: object) -> bytes:
     """Write a line that arrived once more, for a peer of our own kind: kept as it was (section 4).
 
-    :param changed: the fields that are not, such as the ttl.
+    :param line: it was read as a message.
+    :param changed: other fields that are not kept.
     :raises ProtocolError: it became too long, or holds what cannot be written.
     """
+    if not changed and line.isascii():
+        # Where the ttl stands last, as in what we write, nothing has to be split. The line is one object
+        # without others in it, so what has the only such name and ends with the line is its field.
+        head, name, tail = line.rpartition(b',"ttl":')
+        if name and len(tail) == 2 and line.find(b"{", 1) < 0 and line.count(b'"ttl"') == 1:
+            return b"%b%b%d}\n" % (head, name, ttl)
     # What stands in a field that nobody read may be no text, over which others may end the link.
     _text(line)
-    return _fitting(_encoder.encode(_fields(line) | changed) + b"\n")
+    return _fitting(_encoder.encode(_fields(line) | {"ttl": ttl} | changed) + b"\n")
 
 
 def pass_on_plain(line: bytes, message: Message) -> bytes:

@@ -62,6 +62,32 @@ class OwnKindTests(SynchronousTestCase):
             self.assertEqual(raw_fields(passed), {**raw_fields(line), "ttl": str(ttl).encode()})
             self.assertEqual(decode(passed[:-1]), msgspec.structs.replace(message, ttl=ttl))
 
+    @given(st.text(st.sampled_from(',"{}:\\ t\x00l8é[]'), max_size=30), st.integers(0, 8), st.integers(0, 8))
+    def test_ttl_at_the_end(self, payload: str, before: int, ttl: int) -> None:
+        """The quick way, for a ttl that stands last, is right whatever the payload looks like."""
+        message = Send("m", "a@n", "b@n", payload, ttl=before)
+        for line in (msgspec.json.encode(message), json.dumps(msgspec.to_builtins(message)).encode()):
+            passed = pass_on(line, ttl=ttl)
+            self.assertEqual(decode(passed[:-1]), msgspec.structs.replace(message, ttl=ttl))
+            self.assertEqual(raw_fields(passed), {**raw_fields(line), "ttl": str(ttl).encode()})
+
+    def test_ttl_that_is_none(self) -> None:
+        """What only looks like the ttl is left alone."""
+        start = b'{"type":"SEND","msg_id":"m","src":"a@n","dst":"b@n","payload":'
+        for rest, ends in (
+            (b'"x","ttl":2,"more":{"a":1,"ttl":9}}', b',"ttl":7,"more":{"a":1,"ttl":9}}'),
+            (b'"x","more":{"a":1,"ttl":9},"ttl":2}', b',"more":{"a":1,"ttl":9},"ttl":7}'),
+            (b'"x","ttl":5,"ttl":2}', b'"x","ttl":7}'),
+            (b'"x","ttl":2 }', b'"x","ttl":7}'),
+            (b'"x","ttl":12}', b'"x","ttl":7}'),
+            (b'"x","ttl":2,"y\\"ttl":3}', b',"ttl":7,"y\\"ttl":3}'),
+            (b'",\\"ttl\\":3}","ttl":2}', b'",\\"ttl\\":3}","ttl":7}'),
+        ):
+            decode(start + rest)
+            passed = pass_on(start + rest, ttl=7)[:-1]
+            self.assertTrue(passed.endswith(ends), (rest, passed))
+            self.assertEqual(decode(passed).ttl, 7)
+
     def test_added(self) -> None:
         """A field that was missing is added, a `PeerId` like any text."""
         line = b'{"type":"WHO_HAS_HIT","msg_id":"m","dst":"d@n"}'
