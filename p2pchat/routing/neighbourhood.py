@@ -141,6 +141,14 @@ class Neighbourhood:
         return self.refuse(neighbour, ErrorCode.OVER_QUOTA, detail, ref, dst)
 
 
+def confirms(hop: Neighbour, dst: str) -> bool:
+    """Whether it says something when *dst*, behind *hop* or *hop* itself, does not confirm a message.
+
+    Some plain peers never confirm anything.
+    """
+    return hop.peer_id != dst or not hop.plain or "ack" in hop.features
+
+
 def hops_of(ttl: int) -> int | None:
     """Return how many links a message has come over, as its ttl tells."""
     return ORIGIN_TTL + 1 - ttl if 0 <= ttl <= ORIGIN_TTL else None

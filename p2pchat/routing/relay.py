@@ -18,7 +18,7 @@ from p2pchat.protocol.messages import (
 )
 from p2pchat.protocol.names import PeerId
 from p2pchat.routing.discovery import Discovery
-from p2pchat.routing.neighbourhood import HOLD_S, Neighbour, Neighbourhood
+from p2pchat.routing.neighbourhood import HOLD_S, Neighbour, Neighbourhood, confirms
 from p2pchat.routing.recent import Recent
 from p2pchat.routing.routes import Route
 from p2pchat.routing.trails import Trail, Trails
@@ -205,7 +205,7 @@ class Relay:
             before=source.peer_id,
             after=way.hop,
             at_s=now_s,
-            is_settled=not message.require_ack,
+            is_settled=not message.require_ack or not confirms(neighbour, message.dst),
         )
         self._trails.add(trail, neighbour.plain)
         hood.routes.use(way, now_s)
@@ -256,19 +256,27 @@ class Relay:
 
     def on_ack(self, neighbour: Neighbour, message: Ack, line: bytes) -> None:
         """Pass a confirmation back the way that the message came."""
-        src = message.dst or self._trails.source_of(neighbour.peer_id, message.msg_id)
+        src = self._told_to(neighbour, message.dst, message.msg_id)
+        if not src:
+            self._hood.tally.no_way_back += 1
+            return
         trail = self._trails.get(src, message.msg_id)
         subject = message.from_ or message.src or neighbour.peer_id
         if trail is not None:
-            if trail.dst not in (subject, neighbour.peer_id):
+            if neighbour.peer_id == trail.dst:
+                subject = trail.dst  # plain peers may call themselves anything
+            elif subject != trail.dst:
                 self._hood.tally.forged += 1
                 return
             self._confirm(neighbour, trail)
-        if not (message.from_ and message.dst):
-            # Plain peers may say no more than the msg_id.
+        if (message.from_, message.dst) != (subject, src):
             message = replace(message, from_=subject, src=subject, dst=src)
             line = _completed(line, message)
         self._back(neighbour, message, line, trail)
+
+    def _told_to(self, neighbour: Neighbour, dst: str, msg_id: str) -> str:
+        """Return for whom an answer is; a plain peer may say nobody, or the relay that it sees (9.10)."""
+        return dst if dst not in ("", self._hood.own) else self._trails.source_of(neighbour.peer_id, msg_id)
 
     def _confirm(self, neighbour: Neighbour, trail: Trail) -> None:
         if neighbour.peer_id == trail.after:
@@ -279,11 +287,10 @@ class Relay:
 
     def on_error(self, neighbour: Neighbour, message: Error, line: bytes) -> bool:
         """Pass an ERROR back the way that the message came; False where nobody here knows of it."""
-        src = message.dst
-        if src in ("", self._hood.own):
-            src = self._trails.source_of(neighbour.peer_id, message.ref)
-            if not src:
-                return False
+        src = self._told_to(neighbour, message.dst, message.ref)
+        if not src:
+            return False
+        if src != message.dst:
             # Whoever reads it gets it from a relay, and must know whose words these are.
             detail = (
                 f"{neighbour.peer_id} says: {message.detail or MEANINGS.get(message.reason, message.reason)}"

@@ -223,9 +223,7 @@ class Router:
         self.flood.on_pub(neighbour, message, line)
 
     def _on_ack(self, neighbour: Neighbour, message: Ack, line: bytes) -> None:
-        if message.dst in ("", self._own) and self.sender.on_ack(neighbour, message):
-            return
-        if message.dst != self._own:
+        if message.dst not in ("", self._own) or not self.sender.on_ack(neighbour, message):
             self.relay.on_ack(neighbour, message, line)
 
     def _on_who_has(self, neighbour: Neighbour, message: WhoHas, line: bytes) -> None:

@@ -13,7 +13,7 @@ from p2pchat.protocol.messages import ORIGIN_TTL, Ack, Pub, Send
 from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
 from p2pchat.routing.delivery import ACK_WAITS_S, Deliveries, Delivery, State
 from p2pchat.routing.discovery import MAX_QUESTIONS, SEEK_S, Discovery
-from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood
+from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood, confirms
 from p2pchat.routing.routes import Route
 
 #: Lines longer than this may be more than a plain peer takes, in bytes (9.5).
@@ -270,11 +270,8 @@ class Sender:
             self._discovery.ask(delivery.dst)
 
     def _confirms(self, delivery: Delivery) -> bool:
-        """Whether silence says something: some plain peers never confirm anything."""
         neighbour = self._hood.neighbours.get(delivery.via)
-        if neighbour is None or neighbour.peer_id != delivery.dst:
-            return True
-        return not neighbour.plain or "ack" in neighbour.features
+        return neighbour is None or confirms(neighbour, delivery.dst)
 
     def _refused_by_relay(self, neighbour: Neighbour, delivery: Delivery, code: str) -> None:
         """Take another way where there is one; wait and try again where that may help."""

@@ -135,6 +135,24 @@ class PlainTests(BackTestCase):
         ack = {"type": "ACK", "msg_id": "m1", "from": ERIN, "src": ERIN, "dst": BOB, "ttl": 7, "color": "red"}
         self.assertEqual(self.bob.of_type("ACK"), [ack])
 
+    def test_ack_to_the_relay(self) -> None:
+        """9.10: a plain peer may name the relay as dst, whom it got the message from, and itself in any way."""
+        for number, fields in enumerate(({"dst": ALICE}, {"dst": ALICE, "from": "erin"}, {"from": "erin"})):
+            msg_id = f"m{number}"
+            self.give(self.bob, ERIN, msg_id=msg_id)
+            self.receive(self.erin, "ACK", msg_id=msg_id, **fields)
+            ack = self.bob.of_type("ACK")[-1]
+            self.assertEqual((ack["msg_id"], ack["from"], ack["dst"]), (msg_id, ERIN, BOB))
+
+    def test_never_confirms(self) -> None:
+        """A plain peer that does not offer confirmations is not blamed for their absence."""
+        self.erin.features = frozenset()
+        self.give(self.bob, ERIN)
+        self.advance(5.0)
+        self.give(self.bob, ERIN, attempt=2)
+        (way,) = self.router.routes.ways(ERIN, self.now_s)
+        self.assertEqual(way.unconfirmed, 0)
+
     def test_ttl_of_a_plain_peer(self) -> None:
         """9: the ttl of a plain peer is always 1; its answers must pass more relays than one."""
         self.give(self.bob, ERIN, src=ZOE)
