@@ -1,4 +1,4 @@
-"""The network in memory: hosts that cannot be dialled, links that are slow, cuts that are mended one by one."""
+"""The network in memory: hosts that cannot be dialled, slow links, cuts that are mended one by one."""
 
 from __future__ import annotations
 

@@ -141,6 +141,10 @@ class Link(TwistedProtocol):
         """Send one encoded line that the neighbour *source* brought; False as with `write`."""
         return not self._deaf and self.outgoing.pass_on(line, source)
 
+    def is_crowded(self, source: PeerId) -> bool:
+        """Whether so much of what *source* brought waits that it should slow down."""
+        return self.outgoing.is_crowded(source)
+
     def hold(self, seconds: float) -> None:
         """Read nothing for a while, so that the peer feels that it sends too much."""
         if not self._deaf:

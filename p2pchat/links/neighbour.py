@@ -52,6 +52,10 @@ class Neighbour:
         """Send one encoded line that the neighbour *source* brought; False where too much waits."""
         return self.links[-1].pass_on(line, source)
 
+    def is_crowded(self, source: PeerId) -> bool:
+        """Whether so much of what *source* brought waits for it that *source* should slow down."""
+        return self.links[-1].is_crowded(source)
+
     def hold(self, seconds: float) -> None:
         """Read nothing from it for a while."""
         for link in self.links:

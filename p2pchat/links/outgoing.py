@@ -13,7 +13,7 @@ from p2pchat.links.batch import Batch
 from p2pchat.protocol.names import PeerId
 
 #: Lines that wait for one socket: half a minute of what may be sent to a plain peer, and more than
-#: a healthy link ever holds, since the transport takes 64 KiB before it says stop.
+#: a healthy link ever holds.
 MAX_LINES = 1024
 
 #: Bytes that wait for one socket: 16 of the longest lines. 512 stuck links cost at most 256 MiB.
@@ -171,6 +171,14 @@ class Outgoing:
         self._bytes += size
         self._flush()
         return True
+
+    def is_crowded(self, source: PeerId) -> bool:
+        """Whether what one source has waiting is half of its share or more."""
+        if not self._held:
+            return False
+        lane = self._lanes.get(source) or self._fresh.get(source)
+        share = SPACED_SOURCE_LINES if self._spacing_s else SOURCE_LINES
+        return lane is not None and (2 * len(lane.lines) >= share or 2 * lane.bytes >= SOURCE_BYTES)
 
     def write_last(self, line: bytes, within_s: float) -> None:
         """Send one line behind what waits, however much that is: a BYE.

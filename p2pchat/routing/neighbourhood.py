@@ -18,6 +18,10 @@ from p2pchat.routing.routes import Routes
 #: costs next to nothing, short enough that nobody else who sends through it notices.
 HOLD_S = 0.05
 
+#: The same for one that has filled half of its share of a queue: what it sends goes on, at a hundred lines a
+#: second, so that it feels the slow link behind us before anything must be refused.
+CROWDED_HOLD_S = 0.01
+
 
 class Neighbour(Protocol):
     """A peer with a direct link."""
@@ -41,6 +45,9 @@ class Neighbour(Protocol):
 
     def pass_on(self, line: bytes, source: PeerId) -> bool:
         """Send one encoded line that the neighbour *source* brought; False where too much waits."""
+
+    def is_crowded(self, source: PeerId) -> bool:
+        """Whether so much of what *source* brought waits for it that *source* should slow down."""
 
     def hold(self, seconds: float) -> None:
         """Read nothing from it for a while, so that it feels that it sends too much."""

@@ -18,7 +18,7 @@ from p2pchat.protocol.messages import (
 )
 from p2pchat.protocol.names import PeerId
 from p2pchat.routing.discovery import Discovery
-from p2pchat.routing.neighbourhood import HOLD_S, Neighbour, Neighbourhood, confirms
+from p2pchat.routing.neighbourhood import CROWDED_HOLD_S, HOLD_S, Neighbour, Neighbourhood, confirms
 from p2pchat.routing.recent import Recent
 from p2pchat.routing.routes import Route
 from p2pchat.routing.trails import Trail, Trails
@@ -198,6 +198,8 @@ class Relay:
         neighbour = hood.neighbours[way.hop]
         if not neighbour.pass_on(self._line_for(neighbour, parcel), source.peer_id):
             return False
+        if neighbour.is_crowded(source.peer_id):
+            source.hold(CROWDED_HOLD_S)
         trail = Trail(
             message.src,
             message.msg_id,

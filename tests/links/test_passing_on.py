@@ -180,6 +180,27 @@ class BoundTests(PassingOnTestCase):
             self.outgoing.resumeProducing()
             self.outgoing.pauseProducing()
 
+    def test_crowded(self) -> None:
+        """Who has half of its share waiting, in lines or in bytes, should slow down; the others need not."""
+        self.pass_on(CAROL, *[b"x"] * (SOURCE_LINES // 2 - 1))
+        self.assertFalse(self.outgoing.is_crowded(CAROL))
+        self.pass_on(CAROL, b"x")
+        self.pass_on(BOB, b"x" * (SOURCE_BYTES // 2 - 1))
+        self.assertEqual((self.outgoing.is_crowded(CAROL), self.outgoing.is_crowded(BOB)), (True, False))
+        self.pass_on(BOB, b"x")
+        self.assertTrue(self.outgoing.is_crowded(BOB))
+        self.outgoing.resumeProducing()
+        self.assertEqual((self.outgoing.is_crowded(CAROL), self.outgoing.is_crowded(BOB)), (False, False))
+
+    def test_crowded_where_spaced(self) -> None:
+        """The same where lines are spaced and fewer may wait."""
+        self.outgoing.resumeProducing()
+        self.outgoing.space_out(0.1)
+        self.pass_on(BOB, *[b"x"] * (SPACED_SOURCE_LINES // 2 - 1))
+        self.assertFalse(self.outgoing.is_crowded(BOB))
+        self.pass_on(BOB, b"x")
+        self.assertTrue(self.outgoing.is_crowded(BOB))
+
 
 class LastTests(PassingOnTestCase):
     def test_behind_those_of_others(self) -> None:

@@ -34,6 +34,8 @@ class Neighbour:
             frozenset({"ack"} if plain else {"ack", "relay", "who_has"}) if features is None else features
         )
         self.full = False
+        #: Sources that should slow down.
+        self.crowded_by: set[PeerId] = set()
         self.leaves_in_s = 0.0
         #: For how long nothing was to be read from it, each time that was said.
         self.holds: list[float] = []
@@ -61,6 +63,10 @@ class Neighbour:
             self.lines.append(line)
             self.passed_on.append((source, line))
         return not self.full
+
+    def is_crowded(self, source: PeerId) -> bool:
+        """Whether a test says so."""
+        return source in self.crowded_by
 
     def hold(self, seconds: float) -> None:
         """Note it."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from p2pchat.protocol.names import PeerId
 from p2pchat.routing import discovery, relay
+from p2pchat.routing.neighbourhood import CROWDED_HOLD_S
 from p2pchat.routing.quotas import Limits, Rate
 from tests.routing.neighbours import ALICE, BOB, CAROL, DAVE, ERIN, Neighbour, RouterTestCase
 
@@ -120,6 +121,16 @@ class ChoosingTests(RelayTestCase):
         self.router.routes.drop(DAVE, CAROL)
         self.give(self.bob, src=ZOE, msg_id="m2")
         self.assertEqual((self.sends(zoe), len(zoe.of_type("WHO_HAS"))), ([], 1))
+
+    def test_crowded(self) -> None:
+        """Section 5: who fills its share of a queue is read slower before anything must be refused."""
+        carol = self.link(CAROL)
+        self.know(DAVE, carol)
+        self.give(self.bob)
+        self.assertEqual(self.bob.holds, [])
+        carol.crowded_by.add(BOB)
+        self.give(self.bob, msg_id="m2")
+        self.assertEqual((self.bob.holds, len(self.sends(carol))), ([CROWDED_HOLD_S], 2))
 
     def test_full(self) -> None:
         """Section 5: where too much waits for the best next hop, the next one takes it."""

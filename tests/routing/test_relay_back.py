@@ -136,8 +136,9 @@ class PlainTests(BackTestCase):
         self.assertEqual(self.bob.of_type("ACK"), [ack])
 
     def test_ack_to_the_relay(self) -> None:
-        """9.10: a plain peer may name the relay as dst, whom it got the message from, and itself in any way."""
-        for number, fields in enumerate(({"dst": ALICE}, {"dst": ALICE, "from": "erin"}, {"from": "erin"})):
+        """9.10: a plain peer may name the relay that it sees as dst, and itself in any way."""
+        forms: list[dict[str, str]] = [{"dst": ALICE}, {"dst": ALICE, "from": "erin"}, {"from": "erin"}]
+        for number, fields in enumerate(forms):
             msg_id = f"m{number}"
             self.give(self.bob, ERIN, msg_id=msg_id)
             self.receive(self.erin, "ACK", msg_id=msg_id, **fields)
