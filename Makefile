@@ -38,9 +38,9 @@ test: lint ## check everything: style, types, tests, coverage
 	@$(BIN)/coverage report --fail-under=90
 	@echo "All passed: format, lint, types, tests and coverage."
 
-trial: ## run the tests alone, with trial
+trial: ## run the tests alone, with trial, two at a time
 	@$(PREPARE) --dev
-	@$(BIN)/trial tests
+	@$(BIN)/trial -j2 tests
 
 lint: ## check style and types only
 	@$(PREPARE) --dev
@@ -56,7 +56,7 @@ format: ## lay out the code and repair what ruff can repair
 	@$(BIN)/ruff check --fix --exit-zero
 	@$(BIN)/ruff format
 
-bench: ## run the benchmarks
+bench: ## measure speed and memory against bare Twisted; takes about 3 minutes
 	@$(PREPARE) --dev
 	@$(BIN)/python -m benchmarks.run
 

@@ -103,8 +103,8 @@ class MessageTests(RelayedTestCase):
         self.assertRegex(
             alice.screen[-1],
             r"^#1 to @dave@UnB: not confirmed: sent once in \d s through r1@UnB, and no confirmation came; "
-            "the link with r1@UnB ended: .*; no other way was found within 5 s; no neighbour is linked that could "
-            "be asked for a way$",
+            "the link with r1@UnB ended: .*; no other way was found within 5 s; "
+            "no neighbour is linked that could be asked for a way$",
         )
 
     def test_asking_needs_a_link(self) -> None:
