@@ -1,16 +1,17 @@
-"""The baseline: a pair of `LineOnlyReceiver`s that does the JSON of SEND and ACK, and nothing else.
+"""The baseline: `LineOnlyReceiver`s that do the JSON of each line, and nothing else.
 
-Run as ``python -m benchmarks.bare serve CODEC`` (prints its port) or ``... drive CODEC PORT``.
+Run as ``python -m benchmarks.bare CODEC serve [RELAY]``, ``... relay``, ``... crowd`` or
+``... drive PORT MESSAGES``. All but the last print their port once they are ready; RELAY is the port of a
+relay through which messages come.
 """
 
 from __future__ import annotations
 
-import json
+import os
 import sys
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar, cast
 
-import msgspec
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
@@ -18,99 +19,47 @@ from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.protocol import Factory
 from twisted.protocols.basic import LineOnlyReceiver
 
-from benchmarks.drive import MESSAGES, PAYLOAD, ROUND_TRIPS, WINDOW, Drive
-from p2pchat.protocol.messages import Ack, Send
+from benchmarks.drive import Drive
+from benchmarks.orders import listen_to_orders
+from benchmarks.wire import CODECS, ID_DIGITS, Codec, hello_ok, pub
 
 reactor: Any = _reactor
 
 
-class _Json:
-    """The JSON that everybody has."""
-
-    @staticmethod
-    def read(line: bytes) -> Any:
-        return json.loads(line)["msg_id"]
-
-    @staticmethod
-    def send(msg_id: str) -> bytes:
-        fields = {
-            "type": "SEND",
-            "msg_id": msg_id,
-            "src": "alice@lobby",
-            "dst": "bob@lobby",
-            "payload": PAYLOAD,
-            "require_ack": True,
-            "ttl": 8,
-        }
-        return json.dumps(fields, separators=(",", ":")).encode()
-
-    @staticmethod
-    def ack(msg_id: str) -> bytes:
-        fields = {
-            "type": "ACK",
-            "msg_id": msg_id,
-            "from": "bob@lobby",
-            "src": "bob@lobby",
-            "dst": "alice@lobby",
-            "ttl": 8,
-        }
-        return json.dumps(fields, separators=(",", ":")).encode()
-
-
-class _Msgspec:
-    """The JSON that p2pchat uses, typed and validating."""
-
-    read_message = msgspec.json.Decoder(Send | Ack).decode
-    write_message = msgspec.json.Encoder().encode
-
-    @classmethod
-    def read(cls, line: bytes) -> str:
-        msg_id: str = cls.read_message(line).msg_id
-        return msg_id
-
-    @classmethod
-    def send(cls, msg_id: str) -> bytes:
-        return cls.write_message(Send(msg_id, "alice@lobby", "bob@lobby", PAYLOAD, ttl=8))
-
-    @classmethod
-    def ack(cls, msg_id: str) -> bytes:
-        return cls.write_message(Ack(msg_id, "bob@lobby", src="bob@lobby", dst="alice@lobby", ttl=8))
-
-
-CODECS: dict[str, Any] = {"json": _Json, "msgspec": _Msgspec}
-
-
-class Server(LineOnlyReceiver):
-    """Answers each SEND with its ACK."""
+class _Line(LineOnlyReceiver):
+    """What all of them have in common."""
 
     delimiter = b"\n"
-    codec: Any
+    MAX_LENGTH = 32768
+    codec: Codec
 
     def connectionMade(self) -> None:
         """Send small lines at once."""
         cast(ITCPTransport, self.transport).setTcpNoDelay(True)
+
+    def write(self, line: bytes) -> None:
+        """Send a line that has its end already."""
+        cast(ITCPTransport, self.transport).write(line)
+
+
+class Server(_Line):
+    """Answers each SEND with its ACK."""
 
     def lineReceived(self, line: bytes) -> None:
         """Answer."""
         self.sendLine(self.codec.ack(self.codec.read(line)))
 
 
-class Client(LineOnlyReceiver):
+class Client(_Line):
     """Sends, and reads the ACKs."""
 
-    delimiter = b"\n"
-    codec: Any
     confirmed: Callable[[], None]
     count = 0
-
-    def connectionMade(self) -> None:
-        """Send small lines at once."""
-        cast(ITCPTransport, self.transport).setTcpNoDelay(True)
 
     def say(self) -> None:
         """Send one message."""
         self.count += 1
-        self.sendLine(self.codec.send(f"{self.count:032x}"))
+        self.sendLine(self.codec.send(f"{self.count:0{ID_DIGITS}x}"))
 
     def lineReceived(self, line: bytes) -> None:
         """Take an ACK."""
@@ -118,22 +67,93 @@ class Client(LineOnlyReceiver):
         self.confirmed()
 
 
-async def _drive(codec: str, port: int) -> None:
-    factory = Factory.forProtocol(Client)
-    client: Any = await TCP4ClientEndpoint(reactor, "127.0.0.1", port).connect(factory)
-    client.codec = CODECS[codec]
-    drive = Drive(client.say, MESSAGES, WINDOW, ROUND_TRIPS, reactor.stop)
+class Relay(_Line):
+    """One of the two connections of a relay: decodes, counts the ttl down, encodes, writes to the other."""
+
+    ends: ClassVar[list[Relay]] = []
+
+    def connectionMade(self) -> None:
+        """Find the other end, or be there to be found."""
+        super().connectionMade()
+        self.ends.append(self)
+
+    def lineReceived(self, line: bytes) -> None:
+        """Pass on."""
+        message = self.codec.load(line)
+        if message["type"] == "HELLO":
+            self.write(hello_ok())
+            return
+        message["ttl"] -= 1
+        first, second = self.ends
+        (second if self is first else first).sendLine(self.codec.dump(message))
+
+
+class Listener(_Line):
+    """One of a crowd: greets back, and waits for what is cast."""
+
+    everyone: ClassVar[list[Listener]] = []
+
+    def connectionMade(self) -> None:
+        """Join the crowd."""
+        super().connectionMade()
+        self.everyone.append(self)
+
+    def lineReceived(self, line: bytes) -> None:
+        """Greet back."""
+        self.write(hello_ok())
+
+
+async def _serve(*relay_port: str) -> None:
+    if relay_port:
+        await _connect(Server, relay_port[0])
+        print(relay_port[0], flush=True)
+    else:
+        await _listen(Server)
+
+
+async def _relay() -> None:
+    await _listen(Relay)
+
+
+async def _crowd() -> None:
+    listen_to_orders(_cast)
+    await _listen(Listener)
+
+
+def _cast() -> None:
+    line = pub(os.urandom(16).hex())
+    for listener in Listener.everyone:
+        listener.write(line)
+
+
+async def _drive(port: str, messages: str) -> None:
+    client = await _connect(Client, port)
+    drive = Drive(client.say, int(messages), reactor.stop)
     client.confirmed = drive.confirmed
     drive.start()
 
 
-def _main(what: str, codec: str, *port: str) -> None:
-    if what == "serve":
-        Server.codec = CODECS[codec]
-        listening = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(Factory.forProtocol(Server))
-        listening.addCallback(lambda found: print(found.getHost().port, flush=True))
-    else:
-        reactor.callWhenRunning(lambda: Deferred.fromCoroutine(_drive(codec, int(port[0]))))
+async def _listen(protocol: type[_Line]) -> None:
+    endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
+    listening = await endpoint.listen(Factory.forProtocol(protocol))
+    print(listening.getHost().port, flush=True)
+
+
+async def _connect(protocol: type[_Line], port: str) -> Any:
+    return await TCP4ClientEndpoint(reactor, "127.0.0.1", int(port)).connect(Factory.forProtocol(protocol))
+
+
+_ROLES: dict[str, Callable[..., Coroutine[Deferred[Any], Any, None]]] = {
+    "serve": _serve,
+    "relay": _relay,
+    "crowd": _crowd,
+    "drive": _drive,
+}
+
+
+def _main(codec: str, role: str, *arguments: str) -> None:
+    _Line.codec = CODECS[codec]
+    reactor.callWhenRunning(lambda: Deferred.fromCoroutine(_ROLES[role](*arguments)))
     reactor.run()
 
 

@@ -7,33 +7,27 @@ import statistics
 import time
 from collections.abc import Callable
 
-#: So that a SEND line has about 240 bytes.
-PAYLOAD = "The quick brown fox jumps over the lazy dog. " * 2
-
 #: Messages of one run, and how many of them are under way at once.
 MESSAGES = 20_000
 WINDOW = 200
 
 #: Messages sent one after the other, each after the confirmation of the one before.
-ROUND_TRIPS = 2_000
+ROUND_TRIPS = 1_000
 
 
 class Drive:
     """Measures one connection.
 
     :param say: sends one message.
+    :param messages: how many are sent with a window of them under way.
     :param done: called at the end, after the result was printed.
     """
 
-    def __init__(
-        self, say: Callable[[], None], messages: int, window: int, round_trips: int, done: Callable[[], None]
-    ) -> None:
+    def __init__(self, say: Callable[[], None], messages: int, done: Callable[[], None]) -> None:
         self._say = say
         self._to_say = messages
         self._messages = messages
         self._to_confirm = messages
-        self._window = window
-        self._round_trips = round_trips
         self._done = done
         self._took: list[float] = []
         self._throughput = 0.0
@@ -41,7 +35,7 @@ class Drive:
     def start(self) -> None:
         """Begin with the throughput."""
         self._began = time.perf_counter()
-        for _ in range(self._window):
+        for _ in range(WINDOW):
             self._say_next()
 
     def confirmed(self) -> None:
@@ -62,7 +56,7 @@ class Drive:
         self._say()
 
     def _next_round_trip(self) -> None:
-        if len(self._took) < self._round_trips:
+        if len(self._took) < ROUND_TRIPS:
             self._began = time.perf_counter()
             self._say()
             return

@@ -1,6 +1,8 @@
-"""What is measured: two real nodes, with everything that they do for a message.
+"""What is measured: real nodes, with everything that they do for a message.
 
-Run as ``python -m benchmarks.ours serve`` (prints its port) or ``... drive PORT``.
+Run as ``python -m benchmarks.ours serve [RELAY]``, ``... relay``, ``... crowd`` or
+``... drive PORT MESSAGES``. All but the last print their port once they are ready; RELAY is the port of a
+relay through which messages come.
 """
 
 from __future__ import annotations
@@ -10,22 +12,29 @@ import random
 import sys
 from typing import Any
 
+import attrs
 from twisted.internet import reactor as _reactor
 
-from benchmarks.drive import MESSAGES, PAYLOAD, ROUND_TRIPS, WINDOW, Drive
+from benchmarks.drive import Drive
+from benchmarks.orders import listen_to_orders
+from benchmarks.wire import PAYLOAD, RECEIVER, RELAY, SENDER
 from p2pchat import events
 from p2pchat.addresses import Address
 from p2pchat.node import Node
-from p2pchat.protocol.names import PeerId
+from p2pchat.protocol.names import PeerId, ToAll
+from p2pchat.routing.quotas import Limits, Rate
 from p2pchat.settings import Settings
 
 reactor: Any = _reactor
+
+#: The work is measured, not what one neighbour may make us do.
+_UNLIMITED = Rate(1e9, 1e9)
 
 
 def _node(name: str, *peers: Address) -> Node:
     return Node(
         reactor,
-        PeerId.of(name, "lobby"),
+        PeerId.parse(name),
         Settings(port=0, interface="127.0.0.1", rendezvous=None, shared=False, peers=peers),
         new_id=lambda: os.urandom(16).hex(),
         random=random.random,
@@ -33,17 +42,32 @@ def _node(name: str, *peers: Address) -> Node:
     )
 
 
-def _serve() -> None:
-    node = _node("bob")
+def _serve(*relay_port: str) -> None:
+    node = _node(RECEIVER, *(Address("127.0.0.1", int(port)) for port in relay_port))
+
+    def told(event: events.Event) -> None:
+        if relay_port and isinstance(event, events.NeighbourUp):
+            _print_port(node)
+
+    node.listen(told)
+    node.startService()
+    if not relay_port:
+        _print_port(node)
+
+
+def _relay() -> None:
+    node = _node(RELAY)
+    node.router.hood.limits = Limits(*[_UNLIMITED] * len(attrs.fields(Limits)))
     node.listen(lambda event: None)
     node.startService()
-    print(node.switchboard.port, flush=True)
+    listen_to_orders(lambda: node.router.publish(ToAll(), PAYLOAD))
+    _print_port(node)
 
 
-def _drive(port: int) -> None:
-    node = _node("alice", Address("127.0.0.1", port))
-    bob = PeerId.of("bob", "lobby")
-    drive = Drive(lambda: _say(node, bob), MESSAGES, WINDOW, ROUND_TRIPS, reactor.stop)
+def _drive(port: str, messages: str) -> None:
+    node = _node(SENDER, Address("127.0.0.1", int(port)))
+    receiver = PeerId.parse(RECEIVER)
+    drive = Drive(lambda: _say(node, receiver), int(messages), reactor.stop)
 
     def told(event: events.Event) -> None:
         if isinstance(event, events.MessageConfirmed):
@@ -51,7 +75,8 @@ def _drive(port: int) -> None:
         elif isinstance(event, events.NeighbourUp):
             reactor.callLater(0.1, drive.start)
         elif isinstance(event, events.MessageFailed):
-            raise SystemExit(f"a message failed: {event.why}")
+            print(f"a message failed: {event.why}", file=sys.stderr)
+            reactor.stop()
 
     node.listen(told)
     node.startService()
@@ -61,8 +86,16 @@ def _say(node: Node, to: PeerId) -> None:
     node.send(to, PAYLOAD)
 
 
-def _main(what: str, *port: str) -> None:
-    reactor.callWhenRunning(_serve if what == "serve" else lambda: _drive(int(port[0])))
+def _print_port(node: Node) -> None:
+    print(node.switchboard.port, flush=True)
+
+
+#: A node needs no other role to cast to a crowd; a bare relay does.
+_ROLES = {"serve": _serve, "relay": _relay, "crowd": _relay, "drive": _drive}
+
+
+def _main(role: str, *arguments: str) -> None:
+    reactor.callWhenRunning(_ROLES[role], *arguments)
     reactor.run()
 
 

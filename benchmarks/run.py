@@ -1,60 +1,114 @@
-"""Measures p2pchat against a bare pair, round by round in turn, and prints medians of ratios.
+"""Measures p2pchat against bare Twisted, round by round in turn, and prints medians of ratios.
 
-Absolute times of a shared machine mean little; both sides of a ratio are taken within seconds of
-each other, each in two fresh processes, on loopback.
+Absolute numbers of a shared machine mean little; both sides of a ratio are taken within seconds of
+each other, in fresh processes, on loopback.
 """
 
 from __future__ import annotations
 
-import json
-import statistics
-import subprocess
 import sys
-from pathlib import Path
+import time
+from functools import partial
+
+from benchmarks import crowd, pair, relaying
+from benchmarks.crowd import BURST, IDLE
+from benchmarks.figures import Figure, Table
 
 #: Rounds; the median needs some to forget the noise of a shared machine.
-ROUNDS = 7
+ROUNDS = 5
 
-_ROOT = Path(__file__).parent.parent
-_BARE_JSON = ["benchmarks.bare", "json"]
-_BARE_MSGSPEC = ["benchmarks.bare", "msgspec"]
-_OURS = ["benchmarks.ours"]
+#: In so many of them memory is measured too, which hardly varies.
+ROUNDS_OF_MEMORY = 3
+
+#: Elsewhere nobody tells what another process costs.
+IS_LINUX = sys.platform == "linux"
+
+#: Kinds of processes: a module of the benchmarks, and its first arguments.
+OURS = ("ours",)
+BARE = {"json": ("bare", "json"), "msgspec": ("bare", "msgspec")}
+
+ABOUT = f"""
+Ours against bare LineOnlyReceivers that do only the JSON, by the module named. Medians of {ROUNDS} rounds;
+each ratio is that of one round. cpu is processor time, which tells most on a machine with other work.
+
+direct           two ends and one link, with all that they do for a SEND and its ACK
+relay            SENDs and their ACKs through a relay, between two ends that do next to nothing. The bare
+                 one decodes, counts the ttl down, encodes and writes. cpu: of the relay, for SEND and ACK
+added by relay   the round trip of a SEND and its ACK with a relay between the two ends, less that without
+                 one; all three are nodes of ours, or all three are bare
+cast             one PUB to so many links, until all of them have it: one in each turn of the reactor, or
+                 bursts of {BURST}. The bare one encodes it once and writes it to all. cpu: of who casts
+idle link        what each of {IDLE} links with plain peers adds to the resident memory
+"""
+
+DIRECT_MESSAGES = partial(Figure, "direct", at_least=0.5)
+DIRECT_ROUND_TRIP = partial(Figure, "direct, round trip", unit="us", factor=1e6, at_most=1.5)
+RELAY_MESSAGES = partial(Figure, "relay", at_least=0.5)
+RELAY_CPU = partial(Figure, "relay, cpu", unit="us", factor=1e6)
+RELAY_ROUND_TRIP = partial(Figure, "relay, round trip", unit="us", factor=1e6)
+RELAY_ADDS = partial(Figure, "added by relay, round trip", unit="us", factor=1e6)
+IDLE_LINK = Figure("idle link, memory", "", unit="KB", factor=1 / 1024, ours_at_most=8.0)
+
+#: Of the processor time of a relay, what the busier one of the two ends may take at most, else it is not the
+#: relay that was measured.
+IDLE_ENDS = 0.5
 
 
-def measure(program: list[str]) -> dict[str, float]:
-    """Run one pair of processes; return messages per second and the median round trip in seconds."""
-    script, *arguments = program
-    python = [sys.executable, "-m", script]
-    serve = [*python, "serve", *arguments]
-    with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True, cwd=_ROOT) as server:
-        assert server.stdout is not None
-        try:
-            port = server.stdout.readline().strip()
-            driver = [*python, "drive", *arguments, port]
-            result = subprocess.run(
-                driver, stdout=subprocess.PIPE, text=True, check=True, timeout=120, cwd=_ROOT
-            )
-        finally:
-            server.kill()
-    found: dict[str, float] = json.loads(result.stdout)
-    return found
+def measure_pairs(table: Table) -> None:
+    """Measure two ends, with and without a relay between them."""
+    ours, ours_relayed = pair.directly(*OURS), pair.through_relay(*OURS)
+    for name, kind in BARE.items():
+        bare, bare_relayed = pair.directly(*kind), pair.through_relay(*kind)
+        table.add(DIRECT_MESSAGES(name), ours.messages_per_s, bare.messages_per_s)
+        table.add(DIRECT_ROUND_TRIP(name), ours.round_trip_s, bare.round_trip_s)
+        ours_adds_s = ours_relayed.round_trip_s - ours.round_trip_s
+        bare_adds_s = bare_relayed.round_trip_s - bare.round_trip_s
+        table.add(RELAY_ADDS(name), ours_adds_s, bare_adds_s)
+
+
+def measure_relays(table: Table) -> None:
+    """Measure how much a relay passes on, and how long that takes."""
+    ours = relaying.measure(*OURS)
+    for name, kind in BARE.items():
+        bare = relaying.measure(*kind)
+        table.add(RELAY_MESSAGES(name), ours.messages_per_s, bare.messages_per_s)
+        if IS_LINUX:
+            table.add(RELAY_CPU(name), ours.cpu_s, bare.cpu_s)
+            if bare.busiest_end_cpu_s > IDLE_ENDS * bare.cpu_s:
+                print(f"the bare relay with {name} was not the bottleneck", file=sys.stderr)
+        table.add(RELAY_ROUND_TRIP(name), ours.round_trip_s, bare.round_trip_s)
+
+
+def measure_casts(table: Table) -> None:
+    """Measure one PUB to many."""
+    for links in (100, 500):
+        ours, bare = crowd.fan_out(links, *OURS), crowd.fan_out(links, *BARE["json"])
+        name = f"cast to {links}"
+        table.add(Figure(name, "", at_least=0.7), ours.casts_per_s, bare.casts_per_s)
+        if IS_LINUX:
+            table.add(Figure(f"{name}, cpu", "", unit="us", factor=1e6), ours.cpu_s, bare.cpu_s)
+        table.add(Figure(f"{name}, bursts", ""), ours.bursts_per_s, bare.bursts_per_s)
+
+
+def measure_memory(table: Table) -> None:
+    """Measure what a link that says nothing takes."""
+    table.add(IDLE_LINK, crowd.bytes_per_link(*OURS), crowd.bytes_per_link(*BARE["json"]))
 
 
 def main() -> None:
     """Measure, and print a table."""
-    ratios: dict[tuple[str, str], list[float]] = {}
+    crowd.allow_files()
+    table = Table()
+    began = time.monotonic()
     for number in range(1, ROUNDS + 1):
-        ours = measure(_OURS)
-        for name, program in (("json", _BARE_JSON), ("msgspec", _BARE_MSGSPEC)):
-            bare = measure(program)
-            for figure, value in ours.items():
-                ratios.setdefault((figure, name), []).append(value / bare[figure])
-        print(f"round {number} of {ROUNDS}: {ours['messages_per_s']:.0f} messages/s", file=sys.stderr)
-    print("SEND -> ACK between two nodes, as a ratio to a bare LineOnlyReceiver pair (median, min to max)")
-    for (figure, name), values in sorted(ratios.items()):
-        spread = f"{statistics.median(values):5.2f}   ({min(values):.2f} to {max(values):.2f})"
-        print(f"{figure:<15} bare pair with {name:<8} {spread}")
-    print("Aims: messages_per_s at least 0.5, round_trip_s at most 1.5.")
+        measure_pairs(table)
+        measure_relays(table)
+        measure_casts(table)
+        if IS_LINUX and number <= ROUNDS_OF_MEMORY:
+            measure_memory(table)
+        print(f"round {number} of {ROUNDS}, {time.monotonic() - began:.0f} s", file=sys.stderr)
+    print(ABOUT)
+    table.print()
 
 
 if __name__ == "__main__":
