@@ -79,16 +79,12 @@ class Sender:
         ours, plain = encode(message), encode_plain(message)
         took = 0
         for neighbour in list(self._hood.neighbours.values()):
+            if not neighbour.plain:
+                took += neighbour.write(ours)
             # A plain peer passes nothing on, so outside of the namespace it has no use for it.
-            if (
-                neighbour.plain
-                and isinstance(to, ToNamespace)
-                and neighbour.peer_id.namespace != to.namespace
-            ):
-                continue
-            line = plain if neighbour.plain else ours
-            self._warn_if_long(neighbour, line)
-            took += neighbour.write(line)
+            elif isinstance(to, ToAll) or neighbour.peer_id.namespace == to.namespace:
+                self._warn_if_long(neighbour, plain)
+                took += neighbour.write(plain)
         return took
 
     def give_up(self, why: str) -> None:
