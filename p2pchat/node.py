@@ -29,16 +29,16 @@ from p2pchat.links.link import Link
 from p2pchat.links.neighbour import Neighbour
 from p2pchat.links.switchboard import Switchboard
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
-from p2pchat.protocol.messages import Error, Message, Metrics, Pub, Send
+from p2pchat.protocol.messages import Message, Metrics
 from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
 from p2pchat.rendezvous.client import Registered
 from p2pchat.rendezvous.registration import Registration
 from p2pchat.rendezvous.roster import Changes
 from p2pchat.rendezvous.server import RendezvousServer
-from p2pchat.routing import neighbourhood as routing
-from p2pchat.routing.delivery import Delivery, State
+from p2pchat.routing.delivery import Delivery
 from p2pchat.routing.router import Router
 from p2pchat.settings import SHARED_RENDEZVOUS, Settings
+from p2pchat.telling import Telling
 
 #: How often what is due is looked after, in seconds: deadlines of messages are exact to that.
 TICK_S = 0.1
@@ -76,14 +76,15 @@ class Node(MultiService):
         self.own = own
         self.settings = settings
         self._reactor = reactor
-        self._listeners: list[Callable[[events.Event], None]] = []
         self._is_stopping = False
         self._first_round_over = settings.rendezvous is None
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = reactor
         self.started_at_s = reactor.seconds()
         self.rendezvous: RendezvousServer | None = None
-        self.router = Router(own, self, reactor.seconds, new_id)
+        self._telling = Telling(self._seek, self._why_not_linked)
+        self._tell = self._telling.tell
+        self.router = Router(own, self._telling, reactor.seconds, new_id)
         self.casts = Casts(self.router.publish)
         self.switchboard = Switchboard(
             reactor,
@@ -161,7 +162,7 @@ class Node(MultiService):
 
     def listen(self, listener: Callable[[events.Event], None]) -> None:
         """Tell *listener* every event from now on."""
-        self._listeners.append(listener)
+        self._telling.listeners.append(listener)
 
     # Commands.
 
@@ -224,26 +225,13 @@ class Node(MultiService):
         return neighbour.link.ask_metrics()
 
     def counters(self) -> dict[str, int]:
-        """Everything that is counted, by name."""
-        links = [link for near in self.neighbours.values() for link in near.links]
+        """Everything that is counted, and the sizes of all tables, by name."""
         return {
             **attrs.asdict(self.router.tally),
-            "complaints_not_shown": self.router.complaints.refused,
             **self.router.sizes(),
+            **self.switchboard.sizes(),
             "casts_waiting": len(self.casts),
-            "routes_evicted": self.router.routes.evicted,
-            "questions_not_asked": self.router.discovery.refused,
-            "neighbours": len(self.neighbours),
-            "connections": self.switchboard.link_count,
-            "connections_turned_away": self.switchboard.turned_away,
-            "bad_lines_of_neighbours": sum(link.bad_lines for link in links),
-            "lines_refused_queue_full": sum(link.outgoing.refused for link in links),
-            "lines_waiting": sum(link.outgoing.waiting for link in links),
-            "lines_not_taken_yet": sum(link.intake.waiting for link in links),
-            "addresses_dialled": len(self.switchboard.diallers),
             "roster": len(self.roster),
-            "roster_not_dialled": self.switchboard.not_dialled,
-            "unexpected_errors": self.switchboard.around.broken,
         }
 
     @property
@@ -287,53 +275,6 @@ class Node(MultiService):
     def line_traced(self, peer_id: PeerId, line: bytes) -> None:
         """Tell who watches."""
         self._tell(events.LineTraced(peer_id, line))
-
-    # What the router makes happen: `routing.router.House`.
-
-    def show(self, neighbour: routing.Neighbour, message: Send | Pub) -> None:
-        """Tell a message that arrived."""
-        is_cast = isinstance(message, Pub)
-        self._tell(
-            events.MessageArrived(
-                message.src, message.dst, message.payload, is_cast, neighbour.peer_id, neighbour.plain
-            )
-        )
-
-    def sent(self, delivery: Delivery) -> None:
-        """Tell that a message is on its way."""
-        self._tell(events.MessageSent(delivery.msg_id, delivery.dst, delivery.via))
-
-    def settled(self, delivery: Delivery) -> None:
-        """Tell what became of a message."""
-        if delivery.state is State.CONFIRMED:
-            self._tell(
-                events.MessageConfirmed(
-                    delivery.msg_id, delivery.dst, delivery.took_s, delivery.tries, delivery.via
-                )
-            )
-        else:
-            why = delivery.why
-            if delivery.code == ErrorCode.NO_ROUTE and delivery.dst not in self.neighbours:
-                why += f"; {self._why_not_linked(delivery.dst)}"
-            self._tell(
-                events.MessageFailed(delivery.msg_id, delivery.dst, delivery.payload, delivery.code, why)
-            )
-
-    def seek(self, dst: PeerId) -> None:
-        """Dial a peer, or look whether the rendezvous knows it by now."""
-        diallers = self._diallers_of(dst)
-        for dialler in diallers:
-            dialler.dial()
-        if not diallers and self.registration is not None:
-            self.registration.look_now()
-
-    def warn(self, peer_id: PeerId, text: str) -> None:
-        """Tell the user something about a message to a peer."""
-        self._tell(events.Warned(peer_id, text))
-
-    def complained(self, neighbour: routing.Neighbour, error: Error) -> None:
-        """Tell what a peer complains about."""
-        self._tell(events.PeerComplained(neighbour.peer_id, error.reason, error.detail, error.ref))
 
     # What the registration tells: `rendezvous.registration.Observer`.
 
@@ -398,6 +339,14 @@ class Node(MultiService):
             self.switchboard.dial_listed(peer_id, address)
         return self.switchboard.diallers_of(peer_id)
 
+    def _seek(self, dst: PeerId) -> None:
+        """Try to get a link with a peer: dial it, or look whether the rendezvous knows it by now."""
+        diallers = self._diallers_of(dst)
+        for dialler in diallers:
+            dialler.dial()
+        if not diallers and self.registration is not None:
+            self.registration.look_now()
+
     def _not_linked(self, peer_id: PeerId) -> NotLinked:
         """Say that something needs a link of our own."""
         how = self._how_reached(peer_id)
@@ -409,7 +358,9 @@ class Node(MultiService):
         return "" if route is None else f"; messages reach it through {route.hop}"
 
     def _why_not_linked(self, peer_id: PeerId) -> str:
-        """Say what came of dialling a peer."""
+        """Say what came of dialling a peer; nothing where it is linked."""
+        if peer_id in self.neighbours:
+            return ""
         diallers = self.switchboard.diallers_of(peer_id)
         if not diallers:
             return "its address is not known"
@@ -438,14 +389,6 @@ class Node(MultiService):
             dialler.peer_id in self.neighbours or dialler.last_failure
             for dialler in self.switchboard.diallers
         )
-
-    def _tell(self, event: events.Event) -> None:
-        for listener in self._listeners:
-            try:
-                listener(event)
-            except Exception:
-                # A listener's fault must not become the fault of the peer whose message it was.
-                self._log.failure("a listener failed")
 
 
 def _first_success(outcomes: Any) -> Link | Failure:

@@ -24,14 +24,15 @@ FLOORS = {
     "events": 2,
     "settings": 2,
     "casts": 2,
-    "node": 3,
-    "console": 4,
-    "logfile": 4,
-    "options": 4,
-    "state": 4,
-    "testing": 4,
-    "rendezvous_tap": 5,
-    "tap": 5,
+    "telling": 3,
+    "node": 4,
+    "console": 5,
+    "logfile": 5,
+    "options": 5,
+    "state": 5,
+    "testing": 5,
+    "rendezvous_tap": 6,
+    "tap": 6,
 }
 
 #: Rooms that may see less than all that is below them: events and settings are values alone.

@@ -117,6 +117,22 @@ class Switchboard(Service):
         """All addresses that we dial."""
         return [*self._fixed.values(), *self._listed.values()]
 
+    def sizes(self) -> dict[str, int]:
+        """Tell how much is held, and what was turned away, by name."""
+        links = [link for neighbour in self.neighbours.values() for link in neighbour.links]
+        return {
+            "neighbours": len(self.neighbours),
+            "connections": self.link_count,
+            "connections_turned_away": self.turned_away,
+            "bad_lines_of_neighbours": sum(link.bad_lines for link in links),
+            "lines_refused_queue_full": sum(link.outgoing.refused for link in links),
+            "lines_waiting": sum(link.outgoing.waiting for link in links),
+            "lines_not_taken_yet": sum(link.intake.waiting for link in links),
+            "addresses_dialled": len(self.diallers),
+            "roster_not_dialled": self.not_dialled,
+            "unexpected_errors": self.around.broken,
+        }
+
     # The service.
 
     def startService(self) -> None:

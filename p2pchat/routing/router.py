@@ -112,16 +112,19 @@ class Router:
         return self.hood.routes
 
     def sizes(self) -> dict[str, int]:
-        """Tell how much is held in each table."""
+        """Tell how much is held in each table, and what had no room."""
         return {
             "pending": len(self.pending),
             "routes": len(self.routes),
+            "routes_evicted": self.routes.evicted,
             "questions_open": len(self.discovery),
+            "questions_not_asked": self.discovery.refused,
             "questions_remembered": self.discovery.remembered,
             "messages_parked": self.relay.parked,
             "messages_remembered": self.relay.remembered,
             "casts_remembered": self.flood.remembered,
             "messages_seen": len(self._seen),
+            "complaints_not_shown": self.complaints.refused,
         }
 
     # The user wants to send.
