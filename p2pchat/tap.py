@@ -19,7 +19,7 @@ from p2pchat import logfile
 from p2pchat.addresses import Address, Reactor
 from p2pchat.console.session import Session
 from p2pchat.console.stdio import StdioConsole
-from p2pchat.links.switchboard import DEFAULT_PORT
+from p2pchat.links.listener import DEFAULT_PORT
 from p2pchat.node import Node
 from p2pchat.options import EnvironmentOptions, address, check_port_is_free, interface, number
 from p2pchat.protocol.names import PeerId, check_own

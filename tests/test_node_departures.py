@@ -208,7 +208,7 @@ class ChurnTests(NodeTestCase):
             sizes = [len(villager.node.neighbours), len(board.diallers), board.link_count]
             sizes += [len(villager.node.roster), len(villager.node.router.pending)]
             self.assertEqual(sizes, [1, 1, 1, 1, 0])
-            self.assertEqual((len(board._strangers), board.not_dialled), (0, 0))
+            self.assertEqual((board.sizes()["connections_without_hello"], board.not_dialled), (0, 0))
             sent = len(villager.told(events.MessageConfirmed)) + len(villager.told(events.MessageFailed))
             self.assertGreater(sent, 10)
         self.assertEqual(len(self.servers[0].factory.registry), 2)

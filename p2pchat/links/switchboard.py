@@ -6,32 +6,23 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, succeed
-from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IAddress, IListeningPort
-from twisted.internet.protocol import ServerFactory
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from p2pchat.addresses import Address, Reactor, client_endpoint, of_transport
+from p2pchat.addresses import Address, Reactor, client_endpoint
 from p2pchat.backoff import Backoff
 from p2pchat.links.dialler import FIRST_WAIT_S, LONGEST_WAIT_S, Dialler
 from p2pchat.links.link import Link
+from p2pchat.links.listener import LinkFactory, Listener
 from p2pchat.links.neighbour import Neighbour
 from p2pchat.links.surroundings import Surroundings
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.messages import Message
 from p2pchat.protocol.names import PeerId
 
-#: Where peers listen unless told otherwise (section 6 of the specification has examples with it).
-DEFAULT_PORT = 7070
-
 #: Links that are up at once: half of the 1024 files that a process usually may open.
 MAX_LINKS = 512
-
-#: Connections whose HELLO has not come; beyond, the one that has waited longest is closed, so
-#: that those who connect and say nothing cannot keep others out.
-MAX_STRANGERS = 128
 
 #: Addresses that we dial by ourselves; a larger roster is dialled in part.
 MAX_DIALLERS = 400
@@ -89,13 +80,10 @@ class Switchboard(Service):
         self._reactor = reactor
         self._board = board
         self._random = random
-        self._wanted_port = port
-        self._interface = interface
-        self._listening: IListeningPort | None = None
+        self._listener = Listener(reactor, port, interface, self._accepted)
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = reactor
         self._links: dict[Link, None] = {}
-        self._strangers: dict[Link, None] = {}
         self._fixed: dict[Address, Dialler] = {}
         self._listed: dict[PeerId, Dialler] = {}
         #: Peers that the user hung up on, and why; as many as the user types.
@@ -105,7 +93,7 @@ class Switchboard(Service):
     @property
     def port(self) -> int:
         """The TCP port that we listen on; 0 while we do not."""
-        return 0 if self._listening is None else of_transport(self._listening.getHost()).port
+        return self._listener.port
 
     @property
     def link_count(self) -> int:
@@ -123,6 +111,7 @@ class Switchboard(Service):
         return {
             "neighbours": len(self.neighbours),
             "connections": self.link_count,
+            "connections_without_hello": self._listener.strangers,
             "connections_turned_away": self.turned_away,
             "bad_lines_of_neighbours": sum(link.bad_lines for link in links),
             "lines_refused_queue_full": sum(link.outgoing.refused for link in links),
@@ -140,7 +129,7 @@ class Switchboard(Service):
 
         :raises CannotListenError: the port that was asked for is taken.
         """
-        self._listen()
+        self._listener.start()
         super().startService()
         self._ticking.start(TICK_S, now=False)
         for dialler in self.diallers:
@@ -156,10 +145,7 @@ class Switchboard(Service):
         for link in list(self._links):
             link.leave("leaving")
         self._all_gone = Deferred()
-        waiting: list[Deferred[None]] = [self._all_gone]
-        if self._listening is not None:
-            waiting.append(_stop_listening(self._listening))
-            self._listening = None
+        waiting = [self._all_gone, self._listener.stop()]
         self._check_all_gone()
         return DeferredList(waiting).addCallback(lambda _: None)
 
@@ -234,7 +220,7 @@ class Switchboard(Service):
 
     def link_up(self, link: Link) -> None:
         """Take a link into use."""
-        self._strangers.pop(link, None)
+        self._listener.known(link)
         for dialler in self.diallers:
             if dialler.link is link and self._is_fixed(dialler):
                 dialler.peer_id = link.peer_id
@@ -269,7 +255,7 @@ class Switchboard(Service):
 
     def link_gone(self, link: Link, why: str) -> None:
         """Forget a link."""
-        self._strangers.pop(link, None)
+        self._listener.known(link)
         del self._links[link]
         if link.up_since_s is None:
             self.turned_away += 1
@@ -297,27 +283,8 @@ class Switchboard(Service):
 
     # Inside.
 
-    def _listen(self) -> None:
-        factory = _LinkFactory(self._accepted)
-        port = DEFAULT_PORT if self._wanted_port is None else self._wanted_port
-        try:
-            self._listening = self._reactor.listenTCP(port, factory, interface=self._interface)
-        except CannotListenError:
-            if self._wanted_port is not None:
-                raise
-            self._listening = self._reactor.listenTCP(0, factory, interface=self._interface)
-
-    def _accepted(self, address: IAddress) -> Link | None:
-        if not self.running:
-            return None
-        link = self._new_link(dialled=False, address=of_transport(address))
-        self._strangers[link] = None
-        if len(self._strangers) > MAX_STRANGERS:
-            oldest = next(iter(self._strangers))
-            # At once: many may be accepted before the first of those that are cut is gone.
-            del self._strangers[oldest]
-            oldest.abort()
-        return link
+    def _accepted(self, address: Address) -> Link | None:
+        return self._new_link(dialled=False, address=address) if self.running else None
 
     def _new_link(self, dialled: bool, address: Address, expected: PeerId | None = None) -> Link:
         link = Link(self, self.around, dialled, address, expected)
@@ -334,7 +301,7 @@ class Switchboard(Service):
     def _connect(self, dialler: Dialler) -> Deferred[Link]:
         # Only the rendezvous can say who should be there; who was there last time may have moved.
         expected = None if self._is_fixed(dialler) else dialler.peer_id
-        factory = _LinkFactory(lambda _: self._new_link(True, dialler.address, expected))
+        factory = LinkFactory(lambda _: self._new_link(True, dialler.address, expected))
         # What an endpoint connects is typed as any protocol; this factory makes links.
         return cast("Deferred[Link]", client_endpoint(self._reactor, dialler.address).connect(factory))
 
@@ -374,21 +341,3 @@ class Switchboard(Service):
         if self._all_gone is not None and not self._links:
             all_gone, self._all_gone = self._all_gone, None
             all_gone.callback(None)
-
-
-class _LinkFactory(ServerFactory):
-    """Makes the protocol of one connection."""
-
-    noisy = False
-
-    def __init__(self, make: Callable[[IAddress], Link | None]) -> None:
-        self._make = make
-
-    def buildProtocol(self, addr: IAddress | None) -> Link | None:
-        """Make a link, or None to close the connection."""
-        return self._make(cast(IAddress, addr))
-
-
-def _stop_listening(port: IListeningPort) -> Deferred[None]:
-    stopped: Deferred[None] | None = port.stopListening()
-    return succeed(None) if stopped is None else stopped.addErrback(lambda _: None)

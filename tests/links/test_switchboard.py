@@ -7,6 +7,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import ClientFactory
 from twisted.logger import capturedLogs
 
+from p2pchat.links import listener
 from p2pchat.links import switchboard as module
 from p2pchat.links.switchboard import Switchboard
 from p2pchat.protocol.codec import encode_plain
@@ -113,7 +114,7 @@ class AcceptingTests(AliceTestCase):
 
     def test_too_many_strangers(self) -> None:
         """Of too many connections without a HELLO, the one that waited longest is closed."""
-        self.patch(module, "MAX_STRANGERS", 3)
+        self.patch(listener, "MAX_STRANGERS", 3)
         strangers = [self.dial(None) for _ in range(5)]
         self.assertEqual([raw.ended for raw in strangers], [True, True, False, False, False])
         self.assertEqual(self.alice.turned_away, 2)
@@ -122,7 +123,7 @@ class AcceptingTests(AliceTestCase):
 
     def test_a_burst_of_strangers(self) -> None:
         """However many come at one moment, no more than the bound are kept."""
-        self.patch(module, "MAX_STRANGERS", 3)
+        self.patch(listener, "MAX_STRANGERS", 3)
         host = self.network.host(BOB_IP)
         raws = [RawPeer() for _ in range(20)]
         for raw in raws:
