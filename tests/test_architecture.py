@@ -117,6 +117,16 @@ class HouseTests(SynchronousTestCase):
         ]
         self.assertEqual(wrong, [])
 
+    def test_the_map_is_complete(self) -> None:
+        """The table in docs/architecture.md names every module, in its room."""
+        page = (HOUSE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+        named, room = set(), ""
+        for cells in (line.split("|") for line in page.splitlines() if line.startswith("|")):
+            room = cells[1].strip(" `").removeprefix("p2pchat/") if cells[1].strip() else room
+            named |= {room + name.strip(" `") for name in cells[2].split(",")}
+        there = {str(path.relative_to(HOUSE)) for path, _, is_package in modules() if not is_package}
+        self.assertEqual(there - named, set())
+
     def assert_loads_no_network(self, package: str) -> None:
         """Assert that importing all of *package* loads neither the reactor nor a transport."""
         loaded = subprocess.run(
