@@ -9,6 +9,7 @@ import attrs
 
 from p2pchat.protocol.codec import encode, encode_plain
 from p2pchat.protocol.errors import ErrorCode
+from p2pchat.protocol.framing import MAX_LINE
 from p2pchat.protocol.messages import ORIGIN_TTL, Error, Message
 from p2pchat.protocol.names import PeerId
 from p2pchat.routing.quotas import NOTHING, Limits, Quota
@@ -138,7 +139,9 @@ class Neighbourhood:
         :return: whether it was told; False where it was told too much already.
         """
         is_allowed = self.quota(neighbour).complaints.take(self.now())
-        return is_allowed and self.answer(neighbour, Error.make(code, detail, ref=ref, dst=dst))
+        limit = MAX_LINE if code is ErrorCode.LINE_TOO_LONG else None
+        error = Error.make(code, detail, ref=ref, dst=dst, limit=limit)
+        return is_allowed and self.answer(neighbour, error)
 
     def over_quota(self, neighbour: Neighbour, what: str, ref: str, dst: str) -> bool:
         """Tell a neighbour that it made us do too much, and let it feel that; whether it was told."""

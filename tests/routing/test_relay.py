@@ -99,6 +99,7 @@ class PassingOnTests(RelayTestCase):
         )
         self.assertIn("alice@UnB says", self.bob.heard[0]["detail"])
         self.assertIn("32768", self.bob.heard[0]["detail"])
+        self.assertEqual(self.bob.heard[0]["limit"], 32768)
 
 
 class ChoosingTests(RelayTestCase):
