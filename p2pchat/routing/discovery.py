@@ -101,11 +101,8 @@ class Discovery:
 
     # We ask.
 
-    def ask(self, dst: PeerId, everybody: bool = False) -> bool:
-        """Seek a peer, unless it is sought already; False where too many are.
-
-        :param everybody: do not ask those who are near first: a way that they know is known already.
-        """
+    def ask(self, dst: PeerId) -> bool:
+        """Seek a peer, unless it is sought already; False where too many are."""
         now_s = self._hood.now()
         question = self._open.get(dst)
         if question is None:
@@ -113,7 +110,7 @@ class Discovery:
                 self.refused += 1
                 return False
             question = self._open[dst] = Question(dst, now_s + SEEK_S)
-            self._put(question, ORIGIN_TTL if everybody else FIRST_TTL)
+            self._put(question, FIRST_TTL)
             question.next_at_s = now_s + WIDEN_AFTER_S
         elif question.is_answered:
             # The answers were of no use; the same neighbours are not asked at once again.

@@ -250,7 +250,7 @@ class Relay:
         self, neighbour: Neighbour, message: Send, kind: type[RelayOk | RelayFail | TtlExpired], reason: str
     ) -> None:
         """Report on a SEND to the neighbour whose own it is, if it offers to relay too (9.1)."""
-        if neighbour.peer_id == message.src and "relay" in neighbour.features and not neighbour.plain:
+        if neighbour.peer_id == message.src and not neighbour.plain:
             report = kind(message.msg_id, str(self._hood.own), message.src, str(reason), ORIGIN_TTL)
             neighbour.write(encode(report))
 

@@ -168,14 +168,11 @@ class Sender:
             self._fail(delivery, code, delivery.trouble)
         return True
 
-    def on_passed_on(self, neighbour: Neighbour, msg_id: str) -> bool:
-        """Take a relay's word that it passed a message on; False where it is none of ours."""
+    def on_passed_on(self, neighbour: Neighbour, msg_id: str) -> None:
+        """Take a relay's word that it passed a message on."""
         delivery = self.pending.get(msg_id)
-        if delivery is None:
-            return False
-        if neighbour.peer_id == delivery.via:
+        if delivery is not None and neighbour.peer_id == delivery.via:
             delivery.trouble = f"{neighbour.peer_id} passed it on"
-        return True
 
     # Deliveries.
 
