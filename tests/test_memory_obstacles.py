@@ -7,7 +7,7 @@ from twisted.internet.error import TimeoutError
 from twisted.internet.protocol import ServerFactory
 
 from p2pchat.testing.transport import SEGMENT
-from tests.test_memory_network import HERE, THERE, NetworkTestCase
+from tests.wires import HERE, THERE, NetworkTestCase
 
 ELSEWHERE = "10.0.0.3"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from p2pchat.testing.transport import SEND_BUFFER
-from tests.test_memory_network import NetworkTestCase, Notes, Producer
+from tests.wires import NetworkTestCase, Notes, Producer
 
 
 class PausingNotes(Notes):
