@@ -30,7 +30,7 @@ run: ## start chatting
 test: lint ## check everything: style, types, tests, coverage
 	@echo "== pytest, measuring coverage: do all tests pass?"
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -rs
+	@$(BIN)/coverage run -m pytest -rs -n 2 --dist worksteal
 	@echo "== coverage: is all of p2pchat/protocol and p2pchat/rendezvous tested, every branch?"
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --include='p2pchat/protocol/*,p2pchat/rendezvous/*' --fail-under=100

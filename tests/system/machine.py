@@ -137,7 +137,7 @@ class Machine:
         self.folder = folder
         self.state = folder / "state"
         self.environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("P2PCHAT_", "XDG_"))
+            name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "P2PCHAT_", "XDG_"))
         } | {
             "HOME": str(folder),
             "XDG_STATE_HOME": str(self.state),
@@ -158,6 +158,8 @@ class Machine:
             self._enter += [f"--user=/proc/{self.pid}/ns/user", "--preserve-credentials"]
         # When the tests are killed nothing else would end what reads no pipe, and with it the namespace.
         self._enter += ["setpriv", "--pdeathsig", "KILL"]
+        # Where the tests run in the background of a shell they ignore Ctrl-C, and what they start would too.
+        self._enter += ["env", "--default-signal=INT"]
 
     def run(
         self, *command: str, stdin: int = subprocess.PIPE, environment: dict[str, str] | None = None
