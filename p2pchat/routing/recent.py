@@ -19,16 +19,21 @@ _V = TypeVar("_V")
 
 @attrs.define
 class Recent(Generic[_V]):
-    """Values by key, of the last one to two minutes. Whoever routes owns one for each purpose.
+    """Values by key, of what came lately. Whoever routes owns one for each purpose.
 
-    It forgets as `seen.Seen` does: two generations, the older one is dropped as a whole. And as there,
-    only hashes of keys are kept.
+    Two generations: when the younger is full or old it becomes the older, and the older is forgotten as a
+    whole. So a key is remembered for one to two generations, and nothing is ever searched or sorted.
+    Only hashes of keys are kept, 64 bits with a secret of the process: nobody can prepare a collision,
+    and by accident one is out of reach.
 
     :param began_at_s: the present time, in seconds of the clock that `rotate` is told.
+    :param max_keys: in one generation.
+    :param keep_s: seconds after which a generation ends even when it is not full.
     """
 
     _began_at_s: float
     max_keys: int = MAX_KEYS
+    keep_s: float = KEEP_S
     _young: dict[int, _V] = attrs.Factory(dict)
     _old: dict[int, _V] = attrs.Factory(dict)
 
@@ -54,6 +59,6 @@ class Recent(Generic[_V]):
 
     def rotate(self, now_s: float) -> None:
         """Forget what is too old; to be called now and then."""
-        if now_s - self._began_at_s >= KEEP_S:
+        if now_s - self._began_at_s >= self.keep_s:
             self._began_at_s = now_s
             self._old, self._young = self._young, {}
