@@ -12,7 +12,7 @@ from zope.interface import implementer
 from p2pchat.links.batch import Batch
 from p2pchat.protocol.names import PeerId
 
-#: Lines that wait for one socket: half a minute of what may be sent to a plain peer, and more than
+#: Lines that wait for one socket: most of a minute of what may be sent to a plain peer, and more than
 #: a healthy link ever holds.
 MAX_LINES = 1024
 
@@ -36,7 +36,7 @@ SPACED_RELAYED_LINES = 80
 SPACED_SOURCE_LINES = 40
 
 #: Bytes that a transport holds before it says stop. What lies there is past taking turns, so that a
-#: neighbour that sends too much delays the others by as many bytes; it holds the answers to one read.
+#: neighbour that sends too much delays the others by as many bytes; it holds the answers to one turn.
 SOCKET_BYTES = 8 * 1024
 
 #: Seconds between two lines to a plain peer: some read one line per segment and drop the rest.

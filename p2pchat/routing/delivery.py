@@ -35,19 +35,20 @@ class State(Enum):
 
 
 class Delivery(Struct, eq=False, gc=False):
-    """One message to one peer, from the user's word to its outcome. The router creates it.
+    """One message to one peer, from the user's word to its outcome. The sender creates it.
 
-    :param deadline_s: when the present state is over, in seconds of the router's clock.
-    :param began_at_s: when the user said it.
-    :param tries: how often it was sent.
+    :param began_at_s: when the user said it, in seconds of the router's clock.
+    :param deadline_s: when something is due: half of the wait for the ACK, its end, the end of a search.
+    :param tries: how often it was given to a link.
     :param rerouted: tries that were refused on the way and made again over another.
     :param is_late: half of the time that the last try waits for its ACK is over.
     :param via: the next hop of the last try.
     :param hops: the next hops of all tries, in order.
-    :param refusals: tries that were refused on the way.
-    :param refused: the last of them, counted from 1.
-    :param refusal: its code.
+    :param refusals: tries that were refused.
+    :param refused: which try that was last, counted from 1; 0 where none was.
+    :param refusal: the code that it was refused with.
     :param sent_at_s: when the last try was sent, or will have left, behind what waits before it.
+    :param took_s: with `State.CONFIRMED`, seconds from the user's word to the confirmation.
     :param code: with `State.FAILED`, the name of the failure.
     :param why: with `State.FAILED`, what happened, for people.
     :param trouble: what a peer said about it on the way, for the case that it fails.
@@ -91,7 +92,7 @@ class Delivery(Struct, eq=False, gc=False):
 
 @attrs.define
 class Deliveries:
-    """Those whose outcome is open, by msg_id. The router creates, owns and ends it."""
+    """Those whose outcome is open, by msg_id. The sender creates, owns and ends it."""
 
     _open: dict[str, Delivery] = attrs.Factory(dict)
 

@@ -44,7 +44,11 @@ _MAX_NAMES = 3
 class Question:
     """One peer that is sought. `Discovery` creates, owns and ends it; all who need that peer share it.
 
-    :param ids: the msg_ids that were used for it; each wider question has one of its own.
+    :param ends_at_s: when the search is given up, in seconds of the router's clock.
+    :param next_at_s: when it is asked again.
+    :param asked_at_s: when it was asked last.
+    :param ttl: what it was asked with last.
+    :param ids: the msg_ids that were used for it, newest last; each time it is asked with one of its own.
     :param asked: neighbours that got it.
     :param doubtful_until_s: when an answer is taken that came through a neighbour that lost messages.
     :param is_answered: a way was found; further answers are learned while it lasts.

@@ -89,13 +89,13 @@ class Neighbourhood:
     :param own: who we are.
     :param now: monotonic seconds.
     :param new_id: makes a msg_id.
-    :param limits: what a neighbour may cost; may be changed before neighbours come.
     """
 
     def __init__(self, own: PeerId, now: Callable[[], float], new_id: Callable[[], str]) -> None:
         self.own = own
         self.now = now
         self.new_id = new_id
+        #: What a neighbour may cost; may be changed before neighbours come.
         self.limits = Limits()
         self.tally = Tally()
         self.routes = Routes()

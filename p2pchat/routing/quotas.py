@@ -26,10 +26,10 @@ class Limits:
 
     :param forwards: passing on a message to one peer. Costs about 20 microseconds.
     :param floods: passing on a message to many, which costs as much for each of our links.
-    :param questions: passing on a WHO_HAS, which costs the same.
+    :param questions: passing on a WHO_HAS, which costs the same, or asking one for a SEND of its.
     :param answers: passing back what is said about messages that it was given. More than it may forward
         itself, since it may be the one that many talk to.
-    :param complaints: telling it that it is over one of these quotas where that is all we do.
+    :param complaints: telling it that a message which it brought is refused.
     """
 
     forwards: Rate = Rate(2000, 5000)

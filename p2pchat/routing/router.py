@@ -139,7 +139,7 @@ class Router:
     def publish(self, to: ToNamespace | ToAll, payload: str) -> int:
         """Send a text to all neighbours whom it concerns; return how many links took it.
 
-        :raises ProtocolError: it is too long.
+        :raises ProtocolError: it is too long, or holds half a character.
         """
         return self.sender.publish(to, payload)
 

@@ -71,7 +71,7 @@ class Sender:
     def publish(self, to: ToNamespace | ToAll, payload: str) -> int:
         """Send a text to all neighbours whom it concerns; return how many links took it.
 
-        :raises ProtocolError: it is too long.
+        :raises ProtocolError: it is too long, or holds half a character.
         """
         message = Pub(self._hood.new_id(), self._own_text, payload, dst=str(to), ttl=ORIGIN_TTL)
         check_size(message)
