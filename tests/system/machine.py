@@ -27,6 +27,9 @@ PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 _TWISTD = [sys.executable, "-c", "import sys; from twisted.scripts.twistd import run; run()"]
 
+#: Settings of whoever runs the tests, by how their names begin, that must not reach what is tested.
+_DROPPED = ("COVERAGE_", "P2PCHAT_", "XDG_")
+
 _ASK = """
 import contextlib, socket, sys
 server = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=10)
@@ -136,9 +139,8 @@ class Machine:
     def __init__(self, folder: Path, set_up: str = "true") -> None:
         self.folder = folder
         self.state = folder / "state"
-        self.environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "P2PCHAT_", "XDG_"))
-        } | {
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_DROPPED)}
+        self.environment = kept | {
             "HOME": str(folder),
             "XDG_STATE_HOME": str(self.state),
             "PYTHONPATH": str(_ROOT),
