@@ -209,7 +209,7 @@ class Relay:
             at_s=now_s,
             is_settled=not message.require_ack or not confirms(neighbour, message.dst),
         )
-        self._trails.add(trail, neighbour.plain)
+        self._trails.add(trail)
         hood.routes.use(way, now_s)
         hood.tally.relayed += 1
         self._report(source, message, RelayOk, "passed on")
@@ -272,12 +272,14 @@ class Relay:
                 return
             self._confirm(neighbour, trail)
         if (message.from_, message.dst) != (subject, src):
-            message = replace(message, from_=subject, src=subject, dst=src)
+            # Without a dst it was written for one link: its ttl says nothing about those behind.
+            ttl = message.ttl if src == message.dst else ORIGIN_TTL
+            message = replace(message, from_=subject, src=subject, dst=src, ttl=ttl)
             line = _completed(line, message)
         self._back(neighbour, message, line, trail)
 
     def _told_to(self, neighbour: Neighbour, dst: str, msg_id: str) -> str:
-        """Return for whom an answer is; a plain peer may say nobody, or the relay that it sees (9.10)."""
+        """Return for whom an answer is; it may name nobody, or the relay that its sender sees (9.10)."""
         return dst if dst not in ("", self._hood.own) else self._trails.source_of(neighbour.peer_id, msg_id)
 
     def _confirm(self, neighbour: Neighbour, trail: Trail) -> None:

@@ -34,7 +34,7 @@ class Trails:
     def __init__(self, now_s: float) -> None:
         #: By (src, msg_id).
         self._trails: Recent[Trail] = Recent(now_s)
-        #: Who sent what a plain peer was given, by (plain peer, msg_id): its ACK may name neither.
+        #: Who sent what a neighbour was given, by (neighbour, msg_id): an ACK or an ERROR may name nobody.
         self._sources: Recent[str] = Recent(now_s)
 
     def __len__(self) -> int:
@@ -44,18 +44,14 @@ class Trails:
         """Return the trail of a message, or None."""
         return self._trails.get((src, msg_id))
 
-    def source_of(self, plain: PeerId, msg_id: str) -> str:
-        """Return who sent what a plain peer was given, or nothing."""
-        return self._sources.get((plain, msg_id)) or ""
+    def source_of(self, neighbour: PeerId, msg_id: str) -> str:
+        """Return who sent what a neighbour was given, or nothing."""
+        return self._sources.get((neighbour, msg_id)) or ""
 
-    def add(self, trail: Trail, is_plain: bool) -> None:
-        """Remember where a message went.
-
-        :param is_plain: it went to a plain peer.
-        """
+    def add(self, trail: Trail) -> None:
+        """Remember where a message went."""
         self._trails.put((trail.src, trail.msg_id), trail)
-        if is_plain:
-            self._sources.put((trail.after, trail.msg_id), trail.src)
+        self._sources.put((trail.after, trail.msg_id), trail.src)
 
     def lost(self, after: PeerId, since_s: float) -> list[Trail]:
         """Return those that went to a neighbour last, not before *since_s*, and are not settled."""

@@ -203,6 +203,40 @@ class PlainTests(BackTestCase):
         self.assertEqual(self.erin.lines, [])
 
 
+class ShortTests(BackTestCase):
+    """Erin is of our own kind, and says no more than the specification asks for."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.erin = self.link(ERIN)
+
+    def test_acks(self) -> None:
+        """4, 5, 9.10: an ACK without a dst goes back the way that the message came."""
+        forms: list[dict[str, Any]] = [{"from": ERIN}, {}, {"from": None, "dst": None}, {"dst": ALICE}]
+        for number, fields in enumerate(forms):
+            msg_id = f"m{number}"
+            self.give(self.bob, ERIN, msg_id, src=ZOE)
+            self.receive(self.erin, "ACK", msg_id=msg_id, color="red", **fields)
+            ack = {"msg_id": msg_id, "from": ERIN, "src": ERIN, "dst": ZOE, "ttl": 7, "color": "red"}
+            self.assertEqual(self.bob.of_type("ACK")[number:], [{"type": "ACK", **ack}])
+
+    def test_ack_of_a_relay(self) -> None:
+        """Section 4: only the destination may leave out who confirms; a relay that passes it on may not."""
+        self.give(self.bob)
+        self.receive(self.carol, "ACK", msg_id="m1")
+        self.assertEqual((self.bob.of_type("ACK"), self.router.tally.forged), ([], 1))
+        self.receive(self.carol, "ACK", msg_id="m1", from_=DAVE)
+        self.assertEqual([each["dst"] for each in self.bob.of_type("ACK")], [BOB])
+
+    def test_error(self) -> None:
+        """Section 8: no form of an ERROR has a dst; it is about what its sender was given."""
+        self.give(self.bob, src=ZOE)
+        self.receive(self.carol, "ERROR", code="no_route", ref="m1", detail="x")
+        (error,) = self.bob.of_type("ERROR")
+        self.assertEqual((error["dst"], error["detail"]), (ZOE, "carol@Giga says: x"))
+        self.assertEqual((self.ways(DAVE), self.house.complaints), ([], []))
+
+
 class ErrorTests(BackTestCase):
     def test_back(self) -> None:
         """Section 5: an ERROR goes back the way that the message came, unknown fields and all."""
