@@ -210,7 +210,7 @@ class Relay:
             is_settled=not message.require_ack or not confirms(neighbour, message.dst),
         )
         self._trails.add(trail)
-        hood.routes.use(way, now_s)
+        hood.routes.touch(way, now_s)
         hood.tally.relayed += 1
         self._report(source, message, RelayOk, "passed on")
         return True

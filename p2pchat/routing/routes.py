@@ -126,7 +126,7 @@ class Routes:
             return self._add(dst, hop, hops, now_s)
         if not route.is_direct:
             route.hops = route.hops if hops is None else hops
-            self._touch(route, now_s)
+            self.touch(route, now_s)
         return route
 
     def confirm(self, dst: str, hop: PeerId, now_s: float, rtt_s: float | None) -> None:
@@ -143,7 +143,7 @@ class Routes:
         route.streak = 0
         route.confirmed_at_s = now_s
         self._doubts[hop] = 0
-        self._touch(route, now_s)
+        self.touch(route, now_s)
 
     def fail(self, dst: str, hop: PeerId, now_s: float) -> None:
         """A message went over a way and was not confirmed in time."""
@@ -154,9 +154,14 @@ class Routes:
             route.failed_at_s = now_s
             self._doubts[hop] += 1
 
-    def use(self, route: Route, now_s: float) -> None:
-        """A message goes over a way now."""
-        self._touch(route, now_s)
+    def touch(self, route: Route, now_s: float) -> None:
+        """A way was learned, is used, or was confirmed: it expires later."""
+        if now_s - route.touched_at_s < 1.0:
+            return  # exact enough, and most messages cost nothing
+        route.touched_at_s = now_s
+        if not route.is_direct:
+            through = self._through[route.hop]
+            through[route.dst] = through.pop(route.dst)
 
     def drop(self, dst: str, hop: PeerId) -> None:
         """The neighbour said itself that it has no way there."""
@@ -219,14 +224,6 @@ class Routes:
                 self._remove(oldest)
 
     # Inside.
-
-    def _touch(self, route: Route, now_s: float) -> None:
-        if now_s - route.touched_at_s < 1.0:
-            return  # exact enough, and most messages cost nothing
-        route.touched_at_s = now_s
-        if not route.is_direct:
-            through = self._through[route.hop]
-            through[route.dst] = through.pop(route.dst)
 
     def _add(self, dst: str, hop: PeerId, hops: int | None, now_s: float) -> Route | None:
         through = self._through.get(hop)

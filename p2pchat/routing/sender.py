@@ -195,7 +195,7 @@ class Sender:
             code = ErrorCode.BUSY if delivery.tries == 1 else NOT_CONFIRMED
             self._fail(delivery, code, f"too much waits for {best.hop} already")
             return
-        hood.routes.use(way, now_s)
+        hood.routes.touch(way, now_s)
         delivery.via = way.hop
         delivery.hops += (way.hop,)
         delivery.state = State.SENT
@@ -222,9 +222,10 @@ class Sender:
         hop = self._hood.neighbours[way.hop]
         message = self._message(delivery)
         line = encode_plain(message) if hop.plain else encode(message)
-        if delivery.tries == 1:
+        took = hop.write(line)
+        if took and delivery.tries == 1:
             self._warn_if_long(hop, line)
-        return hop.write(line)
+        return took
 
     def _warn_if_long(self, neighbour: Neighbour, line: bytes) -> None:
         if neighbour.plain and len(line) > PLAIN_LINE:

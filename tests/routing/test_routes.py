@@ -88,7 +88,7 @@ class LearningTests(RoutesTestCase):
         """Section 5: a route expires five minutes after it was last learned, used or confirmed."""
         self.assertEqual(EXPIRY_S, 300.0)
         _bob, carol, _erin = [self.know(hop) for hop in HOPS]
-        self.routes.use(carol, 100.0)
+        self.routes.touch(carol, 100.0)
         self.routes.confirm(DAVE, ERIN, 200.0, None)
         for now_s, left in ((299.0, 3), (300.0, 2), (399.0, 2), (400.0, 1), (500.0, 0)):
             self.routes.sweep(now_s)
@@ -299,4 +299,4 @@ class BoundTests(RoutesTestCase):
             self.routes.sweep(now_s)
         else:
             for way in self.routes.ways(dst, now_s)[:1]:
-                self.routes.use(way, now_s)
+                self.routes.touch(way, now_s)

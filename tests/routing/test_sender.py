@@ -149,6 +149,14 @@ class SendingTests(RouterTestCase):
         self.assertEqual(self.house.warnings[0][0], BOB)
         self.assertIn("4096", self.house.warnings[0][1])
 
+    def test_long_and_not_taken(self) -> None:
+        """Of what a plain peer is not sent there is no warning, only the failure."""
+        bob = self.link(plain=True)
+        bob.full = True
+        delivery = self.router.send(BOB, "x" * 5000)
+        self.assert_settled(delivery, State.FAILED, "busy", "too much waits")
+        self.assertEqual(self.house.warnings, [])
+
     def test_give_up(self) -> None:
         """At the end all that is open is told as not confirmed, with the reason."""
         self.link()
