@@ -294,13 +294,9 @@ class Relay:
         src = self._told_to(neighbour, message.dst, message.ref)
         if not src:
             return False
-        if src != message.dst:
-            # Whoever reads it gets it from a relay, and must know whose words these are.
-            detail = (
-                f"{neighbour.peer_id} says: {message.detail or MEANINGS.get(message.reason, message.reason)}"
-            )
-            message = replace(message, dst=src, detail=detail[: Error.MAX_DETAIL])
-            line = _completed(line, message)
+        whole = _whole(neighbour, message, src)
+        if whole is not message:
+            message, line = whole, _completed(line, whole)
         trail = self._trails.get(src, message.ref)
         if trail is not None and trail.after == neighbour.peer_id and message.reason in NO_WAY:
             self._hood.routes.drop(trail.dst, trail.after)
@@ -332,6 +328,18 @@ class Relay:
             return
         line = pass_on_plain(line, message) if before.plain else pass_on(line, ttl=ttl - 1)
         hood.tally.relayed_back += before.pass_on(line, neighbour.peer_id)
+
+
+def _whole(neighbour: Neighbour, message: Error, src: str) -> Error:
+    """Give an ERROR of a neighbour both forms of section 8 and a dst, unless it has them."""
+    reason = message.reason
+    if reason and not (message.error and message.code):
+        message = replace(message, error=reason, code=reason)
+    if src == message.dst:
+        return message
+    # Whoever reads it gets it from a relay, and must know whose words these are.
+    detail = f"{neighbour.peer_id} says: {message.detail or MEANINGS.get(reason, reason)}"
+    return replace(message, dst=src, detail=detail[: Error.MAX_DETAIL])
 
 
 def _completed(line: bytes, message: Ack | Error) -> bytes:

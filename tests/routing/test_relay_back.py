@@ -236,6 +236,19 @@ class ShortTests(BackTestCase):
         self.assertEqual((error["dst"], error["detail"]), (ZOE, "carol@Giga says: x"))
         self.assertEqual((self.ways(DAVE), self.house.complaints), ([], []))
 
+    def test_both_forms(self) -> None:
+        """Section 8: an ERROR in one form goes on in both, since its source may read the other only."""
+        plain = self.link(DAVE, plain=True)
+        for source in (self.bob, plain):
+            for form in ("error", "code"):
+                for dst in (source.peer_id, None):
+                    msg_id = f"{form} {dst}"
+                    self.give(source, ERIN, msg_id, ttl=1)
+                    self.receive(self.erin, "ERROR", **{form: "busy", "ref": msg_id, "dst": dst, "color": 1})
+                    error = source.of_type("ERROR")[-1]
+                    told = [error[key] for key in ("ref", "status", "error", "code", "color")]
+                    self.assertEqual(told, [msg_id, "ERROR", "busy", "busy", 1])
+
 
 class ErrorTests(BackTestCase):
     def test_back(self) -> None:
