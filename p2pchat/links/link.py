@@ -230,19 +230,22 @@ class Link(TwistedProtocol):
 
     def _take_lines(self, lines: list[bytes | TooLong]) -> int:
         """Take some lines, and let all that comes of them leave in one write a link; return how many."""
-        self._around.batch.begin()
         taken = 0
-        for line in lines:
-            if self.intake.is_held:
-                break
-            taken += 1
-            if self._deaf:
-                continue
-            if isinstance(line, TooLong):
-                self._too_long(line)
-            elif line:
-                self._take(line)
-        self._around.batch.end()
+        self._around.batch.begin()
+        try:
+            for line in lines:
+                if self.intake.is_held:
+                    break
+                taken += 1
+                if self._deaf:
+                    continue
+                if isinstance(line, TooLong):
+                    self._too_long(line)
+                elif line:
+                    self._take(line)
+        finally:
+            # All links share it: whatever goes wrong here must not hold back what others write.
+            self._around.batch.end()
         return taken
 
     def _take(self, line: bytes) -> None:
