@@ -241,7 +241,7 @@ def _forgive_error(fields: dict[str, Any]) -> None:
     if not isinstance(fields.get("detail", ""), str):
         fields["detail"] = json.dumps(fields["detail"])
     _keep_strings(fields, ("status", "error", "code", "ref", "dst"))
-    if not isinstance(fields.get("limit", 0), int):
+    if type(fields.get("limit", 0)) is not int:  # True is an int for Python only
         del fields["limit"]
 
 

@@ -293,7 +293,7 @@ class ErrorTests(SynchronousTestCase):
 
     def test_limit_of_another_kind(self) -> None:
         """Section 8: a limit that is no whole number is no limit."""
-        limits: tuple[Any, ...] = ("32768", 1.5, [], None)
+        limits: tuple[Any, ...] = ("32768", 1.5, True, [], None)
         for limit in limits:
             self.assertEqual(read("ERROR", code="line_too_long", limit=limit), Error(code="line_too_long"))
 
