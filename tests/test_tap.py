@@ -202,9 +202,14 @@ class ServiceTests(ProgramTestCase):
         """Where one of them was closed at the start its number means something else now: it is left alone."""
         self.patch(sys, "__stdin__", None)
         self.patch(sys, "__stdout__", None)
-        self.start("-n", "p2pchat", "--name", "alice", "--rendezvous", "none")
+        node = self.make("-n", "p2pchat", "--name", "alice", "--rendezvous", "none")
+        node.startService()
         for descriptor in self.descriptors:
+            # Only after the node was stopped, which leaves them as they were.
             self.addCleanup(os.close, descriptor)
+        self.addCleanup(self.network.advance, 3)
+        self.addCleanup(node.stopService)
+        for descriptor in self.descriptors:
             self.assertGreater(descriptor, 2)
             self.assertTrue(stdio.is_null(descriptor))
 
