@@ -158,8 +158,14 @@ class WhoHasHit(_Wire, frozen=True, tag="WHO_HAS_HIT", gc=False):
     hops: int | UnsetType = UNSET
 
 
-class RelayOk(_Wire, frozen=True, tag="RELAY_OK", gc=False):
-    """The relay *src* has passed a SEND of *dst* on (section 4)."""
+class _Report(_Wire, frozen=True, gc=False):
+    """What a relay reports on a SEND that it was given (section 4).
+
+    :param msg_id: that of the SEND.
+    :param src: the relay.
+    :param dst: the source of the SEND.
+    :param reason: a code of section 8, or words for people.
+    """
 
     msg_id: MsgId
     src: str = ""
@@ -168,24 +174,16 @@ class RelayOk(_Wire, frozen=True, tag="RELAY_OK", gc=False):
     ttl: int = PLAIN_TTL
 
 
-class RelayFail(_Wire, frozen=True, tag="RELAY_FAIL", gc=False):
-    """The relay *src* could not pass a SEND of *dst* on, for *reason* (section 4)."""
-
-    msg_id: MsgId
-    src: str = ""
-    dst: str = ""
-    reason: str = ""
-    ttl: int = PLAIN_TTL
+class RelayOk(_Report, frozen=True, tag="RELAY_OK", gc=False):
+    """It was passed on."""
 
 
-class TtlExpired(_Wire, frozen=True, tag="TTL_EXPIRED", gc=False):
-    """A SEND of *dst* had no forwards left when it came to the relay *src* (section 4)."""
+class RelayFail(_Report, frozen=True, tag="RELAY_FAIL", gc=False):
+    """It was not, for *reason*."""
 
-    msg_id: MsgId
-    src: str = ""
-    dst: str = ""
-    reason: str = ""
-    ttl: int = PLAIN_TTL
+
+class TtlExpired(_Report, frozen=True, tag="TTL_EXPIRED", gc=False):
+    """It had no forwards left."""
 
 
 class MetricsReq(_Wire, frozen=True, tag="METRICS_REQ", gc=False):
