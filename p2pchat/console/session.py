@@ -122,7 +122,7 @@ class Session:
         title = f"#{number} to {visible_name(str(to))}"
         if not took:
             return f"{title}: not sent: no_route: no peer is linked that it concerns"
-        return f"{title}: sent to {took} peer{'' if took == 1 else 's'}"
+        return f"{title}: sent to {took} neighbour{'' if took == 1 else 's'}"
 
     @_do.register
     def _(self, command: commands.Peers) -> None:

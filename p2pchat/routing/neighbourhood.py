@@ -160,5 +160,8 @@ def confirms(hop: Neighbour, dst: str) -> bool:
 
 
 def hops_of(ttl: int) -> int | None:
-    """Return how many links a message has come over, as its ttl tells."""
-    return ORIGIN_TTL + 1 - ttl if 0 <= ttl <= ORIGIN_TTL else None
+    """Return how many links a message has come over, as its ttl tells.
+
+    With 0 it tells nothing: those of plain peers begin with 1.
+    """
+    return ORIGIN_TTL + 1 - ttl if 0 < ttl <= ORIGIN_TTL else None

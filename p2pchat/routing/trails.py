@@ -7,6 +7,9 @@ from msgspec import Struct
 from p2pchat.protocol.names import PeerId
 from p2pchat.routing.recent import Recent
 
+#: Sources that are told apart where a neighbour was given the same msg_id by several.
+MAX_SOURCES = 4
+
 
 class Trail(Struct, gc=False):
     """Where a message came from and where it went.
@@ -35,7 +38,8 @@ class Trails:
         #: By (src, msg_id).
         self._trails: Recent[Trail] = Recent(now_s)
         #: Who sent what a neighbour was given, by (neighbour, msg_id): an ACK or an ERROR may name nobody.
-        self._sources: Recent[str] = Recent(now_s)
+        #: Several where msg_ids collide, the oldest first.
+        self._sources: Recent[tuple[str, ...]] = Recent(now_s)
 
     def __len__(self) -> int:
         return len(self._trails) + len(self._sources)
@@ -45,13 +49,19 @@ class Trails:
         return self._trails.get((src, msg_id))
 
     def source_of(self, neighbour: PeerId, msg_id: str) -> str:
-        """Return who sent what a neighbour was given, or nothing."""
-        return self._sources.get((neighbour, msg_id)) or ""
+        """Return who sent what a neighbour was given, or nothing; of several who waits longest."""
+        sources = self._sources.get((neighbour, msg_id))
+        if sources is None:
+            return ""
+        waiting = (src for src in sources if (trail := self.get(src, msg_id)) and not trail.is_settled)
+        return next(waiting, sources[-1])
 
     def add(self, trail: Trail) -> None:
         """Remember where a message went."""
         self._trails.put((trail.src, trail.msg_id), trail)
-        self._sources.put((trail.after, trail.msg_id), trail.src)
+        key = (trail.after, trail.msg_id)
+        others = (src for src in self._sources.get(key) or () if src != trail.src)
+        self._sources.put(key, (*others, trail.src)[-MAX_SOURCES:])
 
     def lost(self, after: PeerId, since_s: float) -> list[Trail]:
         """Return those that went to a neighbour last, not before *since_s*, and are not settled."""

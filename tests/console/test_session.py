@@ -38,7 +38,7 @@ class SendingTests(ConsoleTestCase):
         alice, bob, carol = self.meet("alice", "bob", "carol@Giga")
         shown = alice.types("/msg #UnB hi", "/msg * all", "/msg #Giga you")
         for number, to in ((1, "#UnB"), (2, "*"), (3, "#Giga")):
-            self.assertRegex(shown[number - 1], rf"^#{number} to \{to}: sent to [12] peers?$")
+            self.assertRegex(shown[number - 1], rf"^#{number} to \{to}: sent to [12] neighbours?$")
         self.pass_time(1)
         self.assertEqual(bob.screen, ["[12:34:56] alice@UnB to #UnB: hi", "[12:34:56] alice@UnB to *: all"])
         self.assertEqual(
@@ -48,10 +48,10 @@ class SendingTests(ConsoleTestCase):
     def test_one_or_more_peers(self) -> None:
         """One peer is one peer, two are peers."""
         alice, _ = self.meet("alice", "bob")
-        self.assertEqual(alice.types("/msg * hi"), ["#1 to *: sent to 1 peer"])
+        self.assertEqual(alice.types("/msg * hi"), ["#1 to *: sent to 1 neighbour"])
         self.user("carol", **self.listed_at())
         self.pass_time(31)
-        self.assertEqual(alice.types("/msg * hi")[-1], "#2 to *: sent to 2 peers")
+        self.assertEqual(alice.types("/msg * hi")[-1], "#2 to *: sent to 2 neighbours")
 
     def test_nobody_to_send_to(self) -> None:
         """A text to all that reaches nobody is told so."""

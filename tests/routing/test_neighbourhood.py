@@ -103,5 +103,5 @@ class NeighbourhoodTests(SynchronousTestCase):
 
     def test_hops(self) -> None:
         """Section 5: the ttl counts forwards, so it tells how far a message came; nonsense tells nothing."""
-        self.assertEqual([hops_of(ttl) for ttl in (8, 7, 1, 0)], [1, 2, 8, 9])
-        self.assertEqual([hops_of(ttl) for ttl in (9, -1, 10**30)], [None] * 3)
+        self.assertEqual([hops_of(ttl) for ttl in (8, 7, 1)], [1, 2, 8])
+        self.assertEqual([hops_of(ttl) for ttl in (0, 9, -1, 10**30)], [None] * 4)

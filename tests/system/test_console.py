@@ -23,7 +23,7 @@ class PipeTests(SystemTests):
         alice.end_input()
         self.assertEqual(alice.ended(), 0)
         self.assertIn("#1 to @bob@lobby: confirmed in", str(alice))
-        self.assertIn("#2 to #lobby: sent to 1 peer", str(alice))
+        self.assertIn("#2 to #lobby: sent to 1 neighbour", str(alice))
         bob.until("alice@lobby is no longer linked")
         for text in ("one", "two", "three", "last words without a line end"):
             self.assertIn(f": {text}\n", str(bob))

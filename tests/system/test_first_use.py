@@ -26,7 +26,7 @@ class FirstUseTests(SystemTests):
         bob.say("/msg #lobby hello all", "/msg * and all others")
         alice.until("bob@lobby to #lobby: hello all$")
         alice.until(r"bob@lobby to \*: and all others$")
-        bob.until("#1 to #lobby: sent to 1 peer$")
+        bob.until("#1 to #lobby: sent to 1 neighbour$")
 
     def test_first_lines(self) -> None:
         """The first lines say who one is, the port, the rendezvous, and where the log is."""
