@@ -106,12 +106,13 @@ class Relay:
     def neighbour_down(self, neighbour: Neighbour) -> None:
         """The last link with a peer has ended: tell the sources of what it may not have passed on.
 
-        A plain peer may have ended it because of the message (9.15): then there is no hurry to send it again.
+        A plain peer may have ended it because of the message (9.15): that one must not get it again.
         """
         hood, after = self._hood, neighbour.peer_id
-        if neighbour.plain:
-            return
         for trail in self._trails.lost(after, hood.now() - UNDER_WAY_S):
+            if neighbour.plain:
+                trail.is_suspect = True
+                continue
             trail.is_settled = True
             before = hood.neighbours.get(trail.before)
             if before is not None:
@@ -136,6 +137,10 @@ class Relay:
             hood.tally.expired += 1
             detail = f"no forwards were left when it came to {hood.own}"
             self._refuse(neighbour, message, ErrorCode.TTL_EXPIRED, detail)
+            return
+        if trail is not None and trail.is_suspect:
+            detail = f"{trail.after} ended its link with {hood.own} under it, so it is not given to it again"
+            self._refuse(neighbour, message, ErrorCode.BAD_FORMAT, detail)
             return
         if not hood.quota(neighbour).forwards.take(hood.now()):
             if hood.over_quota(neighbour, "messages", message.msg_id, message.src):
