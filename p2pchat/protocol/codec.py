@@ -119,6 +119,15 @@ def pass_on_plain(line: bytes, message: Message) -> bytes:
     return _fitting(_ascii(_encoder.encode(fields) + b"\n"))
 
 
+def complete(line: bytes, message: Message) -> bytes:
+    """Write a line that arrived as it should have come, without its newline: unknown fields are kept.
+
+    :param message: what *line* was read as, with what it lacked.
+    :raises ProtocolError: it became too long, or holds what cannot be written.
+    """
+    return pass_on(line, **msgspec.to_builtins(message, enc_hook=str))[:-1]
+
+
 def _fields(line: bytes) -> dict[str, Any]:
     """Split a line into its fields, each value as it was written."""
     try:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 from msgspec.structs import replace
 
-from p2pchat.protocol.codec import encode, pass_on, pass_on_plain
+from p2pchat.protocol.codec import complete, encode, pass_on, pass_on_plain
 from p2pchat.protocol.errors import MEANINGS, NO_WAY, ErrorCode, ProtocolError
 from p2pchat.protocol.messages import (
     ORIGIN_TTL,
@@ -280,7 +280,7 @@ class Relay:
             # Without a dst it was written for one link: its ttl says nothing about those behind.
             ttl = message.ttl if src == message.dst else ORIGIN_TTL
             message = replace(message, from_=subject, src=subject, dst=src, ttl=ttl)
-            line = _completed(line, message)
+            line = complete(line, message)
         self._back(neighbour, message, line, trail)
 
     def _told_to(self, neighbour: Neighbour, dst: str, msg_id: str) -> str:
@@ -301,7 +301,7 @@ class Relay:
             return False
         whole = _whole(neighbour, message, src)
         if whole is not message:
-            message, line = whole, _completed(line, whole)
+            message, line = whole, complete(line, whole)
         trail = self._trails.get(src, message.ref)
         if trail is not None and trail.after == neighbour.peer_id and message.reason in NO_WAY:
             self._hood.routes.drop(trail.dst, trail.after)
@@ -345,8 +345,3 @@ def _whole(neighbour: Neighbour, message: Error, src: str) -> Error:
     # Whoever reads it gets it from a relay, and must know whose words these are.
     detail = f"{neighbour.peer_id} says: {message.detail or MEANINGS.get(reason, reason)}"
     return replace(message, dst=src, detail=detail[: Error.MAX_DETAIL])
-
-
-def _completed(line: bytes, message: Ack | Error) -> bytes:
-    """Write a line that arrived with what it lacked, and with what nobody here knows kept."""
-    return pass_on(line, **to_builtins(message, enc_hook=str))[:-1]
