@@ -30,7 +30,8 @@ FLOORS = {
     "logfile": 5,
     "options": 5,
     "state": 5,
-    "testing": 5,
+    "simulation": 5,
+    "testing": 6,
     "rendezvous_tap": 6,
     "tap": 6,
 }

@@ -112,9 +112,64 @@ class TroubleTests(NetworkTestCase):
         client.wire.write(b"anybody?")
         self.clock.advance(100.0)
         self.assertEqual((client.events, server.events), ([], []))
-        refused = TCP4ClientEndpoint(self.here, THERE, 7070).connect(ServerFactory())
-        self.clock.advance(2.0)
-        self.failureResultOf(refused, ConnectionRefusedError)
+        nobody = TCP4ClientEndpoint(self.here, THERE, 7070, timeout=5).connect(ServerFactory())
+        self.clock.advance(5.0)
+        self.failureResultOf(nobody, TimeoutError)
+
+    def test_back_after_a_crash(self) -> None:
+        """A machine that was started again does not know its old connections, and says so when asked."""
+        client, _ = self.pair()
+        self.network.crash(THERE)
+        client.wire.write(b"anybody?")
+        self.clock.advance(100.0)
+        self.network.host(THERE)
+        self.clock.advance(5.0)
+        self.assertEqual([event for _, event in client.events], ["ConnectionLost"])
+
+    def test_killed(self) -> None:
+        """A process that is killed hears nothing any more; the kernel resets what was open."""
+        client, server = self.pair()
+        self.there.callLater(1.0, server.note, "ghost")
+        client.wire.write(b"too late")
+        self.there.kill()
+        self.clock.advance(5.0)
+        self.assertEqual([event for _, event in client.events], ["ConnectionLost"])
+        self.assertEqual((server.events, list(self.network.ports)), ([], []))
+
+    def test_killed_while_cut(self) -> None:
+        """The reset of a killed process that does not get through is asked for by what is sent later."""
+        client, _ = self.pair()
+        self.network.cut(HERE, THERE)
+        self.there.kill()
+        self.clock.advance(100.0)
+        self.network.heal()
+        self.clock.advance(5.0)
+        self.assertEqual([event for _, event in client.events], ["ConnectionLost"])
+
+    def test_snapped(self) -> None:
+        """A connection can end in the middle of what is sent, for both ends."""
+        client, server = self.pair()
+        client.wire.snap_at = 0.5
+        client.wire.write(b"half a line\n")
+        self.clock.advance(1.0)
+        self.assertEqual([event for _, event in client.events], ["ConnectionLost"])
+        self.assertEqual([event for _, event in server.events], ["half a", "ConnectionLost"])
+
+    def test_clock_of_a_host(self) -> None:
+        """A clock that is put forward makes due what it passes; one that is put back, later."""
+        called: list[float] = []
+        for delay_s in (5.0, 50.0):
+            self.here.callLater(delay_s, lambda: called.append(self.clock.now_s))
+        self.there.callLater(50.0, lambda: called.append(-1.0))
+        self.clock.advance(1.0)
+        self.here.jump(10.0)
+        self.assertEqual(self.here.seconds(), 11.0)
+        self.clock.advance(1.0)
+        self.here.jump(-20.0)
+        self.clock.advance(47.9)
+        self.assertEqual(called, [1.0])
+        self.clock.advance(50.0)
+        self.assertEqual(called, [1.0, -1.0, 60.0])
 
     def test_time_of_a_crashed_host(self) -> None:
         """Nothing that a crashed host had planned happens; what starts there anew is another host."""

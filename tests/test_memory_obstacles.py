@@ -6,7 +6,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import TimeoutError
 from twisted.internet.protocol import ServerFactory
 
-from p2pchat.testing.transport import SEGMENT
+from p2pchat.simulation.transport import SEGMENT
 from tests.wires import HERE, THERE, NetworkTestCase
 
 ELSEWHERE = "10.0.0.3"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from p2pchat.simulation.transport import SEND_BUFFER
 from p2pchat.testing import MemoryTransport
-from p2pchat.testing.transport import SEND_BUFFER
 from tests.wires import NetworkTestCase, Notes, Producer
 
 

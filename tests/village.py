@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable
 from typing import Any, TypeVar
 
-from twisted.internet.interfaces import IConnector, IDelayedCall, IListeningPort, ITCPTransport
-from twisted.internet.protocol import ClientFactory, Protocol, ServerFactory
+from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.protocol import ClientFactory, Protocol
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
 from p2pchat import events
-from p2pchat.addresses import Address, Reactor
+from p2pchat.addresses import Address
 from p2pchat.node import Node
 from p2pchat.protocol.names import PeerId
 from p2pchat.rendezvous.server import RendezvousServer
@@ -29,90 +27,13 @@ MACHINE = "10.0.0.1"
 _E = TypeVar("_E", bound=events.Event)
 
 
-@implementer(Reactor)
-class Process:
-    """What one process started on a host, so that a test can end all of it at once.
-
-    :param host: shared by all processes of that host.
-    """
-
-    def __init__(self, host: MemoryHost) -> None:
-        self._host = host
-        self._calls: list[IDelayedCall] = []
-        self._ports: list[IListeningPort] = []
-        self._protocols: list[Any] = []
-        self._connectors: list[IConnector] = []
-
-    def seconds(self) -> float:
-        return self._host.seconds()
-
-    def getDelayedCalls(self) -> list[IDelayedCall]:
-        return self._host.getDelayedCalls()
-
-    def callLater(self, delay: float, callable: Callable[..., Any], *args: Any, **kw: Any) -> IDelayedCall:
-        if len(self._calls) > 1000:
-            self._calls = [call for call in self._calls if call.active()]
-        self._calls.append(self._host.callLater(delay, callable, *args, **kw))
-        return self._calls[-1]
-
-    def listenTCP(
-        self, port: int, factory: ServerFactory[Any], backlog: int = 50, interface: str = ""
-    ) -> IListeningPort:
-        self._ports.append(self._host.listenTCP(port, self._watched(factory), backlog, interface))
-        return self._ports[-1]
-
-    def connectTCP(
-        self,
-        host: str,
-        port: int,
-        factory: ClientFactory[Any],
-        timeout: float = 30,
-        bindAddress: tuple[str, int] | None = None,  # noqa: N803
-    ) -> IConnector:
-        connector = self._host.connectTCP(host, port, self._watched(factory), timeout, bindAddress)
-        self._connectors.append(connector)
-        return connector
-
-    def kill(self) -> None:
-        """End at once, as by ``kill -9``: the kernel closes what was open, and nothing runs any more."""
-        self.freeze()
-        for port in self._ports:
-            port.stopListening()
-        for protocol in self._protocols:
-            transport: Any = protocol.transport
-            if transport is not None:
-                transport.abortConnection()
-                transport.vanish()
-
-    def freeze(self) -> None:
-        """Run nothing any more; what is open stays open. With `MemoryNetwork.crash` the host is gone."""
-        # First, since whoever dialled would plan to do so again.
-        for connector in self._connectors:
-            connector.stopConnecting()
-        for call in self._calls:
-            if call.active():
-                call.cancel()
-
-    def _watched(self, factory: Any) -> Any:
-        build = factory.buildProtocol
-
-        def build_and_remember(address: object) -> Any:
-            protocol = build(address)
-            if protocol is not None:
-                self._protocols.append(protocol)
-            return protocol
-
-        factory.buildProtocol = build_and_remember
-        return factory
-
-
 class Villager:
     """A node, and all that it told. `VillageTestCase` makes and ends it."""
 
-    def __init__(self, process: Process, node: Node, ip: str) -> None:
-        self.process = process
+    def __init__(self, host: MemoryHost, node: Node) -> None:
+        self.host = host
         self.node = node
-        self.ip = ip
+        self.ip = host.ip
         self.own = node.own
         self.events: list[events.Event] = []
         node.listen(self.events.append)
@@ -228,16 +149,16 @@ class VillageTestCase(SynchronousTestCase):
     def make(self, name: str, ip: str, **settings: Any) -> Villager:
         """Make a peer that is not yet started: ``name`` or ``name@namespace``, in UnB."""
         given: dict[str, Any] = {"rendezvous": RENDEZVOUS, "shared": False, **settings}
-        process = Process(self.host(ip))
+        host = self.network.host(ip)
         node = Node(
-            process,
+            host,
             PeerId(name if "@" in name else f"{name}@UnB"),
             Settings(**given),
             new_id=lambda: f"id-{next(self._ids)}",
             random=self.random.random,
             timestamp=lambda: "2026-01-02T03:04:05Z",
         )
-        villager = Villager(process, node, ip)
+        villager = Villager(host, node)
         self.villagers.append(villager)
         return villager
 
@@ -259,13 +180,12 @@ class VillageTestCase(SynchronousTestCase):
 
     def kill(self, villager: Villager) -> None:
         """Let the process of a peer die; its machine lives on."""
-        villager.process.kill()
+        villager.host.kill()
         self._is_gone(villager)
 
     def crash(self, villager: Villager) -> None:
         """Let the machine of a peer die: nobody hears anything of it any more."""
         self.network.crash(villager.ip)
-        villager.process.freeze()
         self._is_gone(villager)
 
     def _is_gone(self, villager: Villager) -> None:

@@ -74,7 +74,7 @@ class NetworkTestCase(SynchronousTestCase):
     """Two hosts, one second apart."""
 
     def setUp(self) -> None:
-        self.network = MemoryNetwork(latency_s=1.0)
+        self.network = MemoryNetwork(latency_s=1.0, keeps_writes=True)
         self.clock = self.network.clock
         self.here, self.there = self.network.host(HERE), self.network.host(THERE)
         self.servers: list[Notes] = []

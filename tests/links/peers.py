@@ -179,7 +179,7 @@ class LinkTestCase(SynchronousTestCase):
     """One link of alice's, and bob as a raw peer at its other end."""
 
     def setUp(self) -> None:
-        self.network = MemoryNetwork()
+        self.network = MemoryNetwork(keeps_writes=True)
         self.clock = self.network.clock
         self.owner = Owner()
         numbers = itertools.count(1)
@@ -265,7 +265,7 @@ class SwitchboardTestCase(SynchronousTestCase):
     """Switchboards and raw peers on one network; all boards are stopped at the end."""
 
     def setUp(self) -> None:
-        self.network = MemoryNetwork()
+        self.network = MemoryNetwork(keeps_writes=True)
         self.clock = self.network.clock
         self.switchboards: list[Switchboard] = []
         self.chance = 1.0
