@@ -19,6 +19,7 @@ class MessageArrived(Struct, frozen=True, gc=False):
     :param is_cast: to many, not to us alone.
     :param via: the neighbour that brought it.
     :param plain: that neighbour is not of our own kind.
+    :param hops: links that it came over, as far as the message tells; 1 is the direct link.
     """
 
     src: str
@@ -27,6 +28,7 @@ class MessageArrived(Struct, frozen=True, gc=False):
     is_cast: bool
     via: PeerId
     plain: bool
+    hops: int | None
 
 
 class MessageSent(Struct, frozen=True, gc=False):

@@ -40,8 +40,10 @@ from p2pchat.routing.router import Router
 from p2pchat.settings import SHARED_RENDEZVOUS, Settings
 from p2pchat.telling import Telling
 
-#: How often what is due is looked after, in seconds: deadlines of messages are exact to that.
+#: How often what is due is looked after, in seconds: deadlines of messages are exact to that. While nothing
+#: waits nothing is due that soon, so that a machine may sleep.
 TICK_S = 0.1
+IDLE_TICK_S = 1.0
 
 #: Seconds after the start when casts no longer wait for the first links.
 READY_S = 5.0
@@ -377,6 +379,8 @@ class Node(MultiService):
             self.router.tick()
             if not self.casts.is_open and self._may_cast():
                 self.casts.open()
+            is_idle = self.casts.is_open and not self.router.is_waiting
+            self._ticking.interval = max(TICK_S, IDLE_TICK_S) if is_idle else TICK_S
         except Exception:
             # A LoopingCall stops for good at the first exception.
             self._log.failure("unexpected error in a tick")

@@ -11,7 +11,7 @@ from p2pchat.protocol.errors import ErrorCode
 from p2pchat.protocol.messages import Error, Pub, Send
 from p2pchat.protocol.names import PeerId
 from p2pchat.routing.delivery import Delivery, State
-from p2pchat.routing.neighbourhood import Neighbour
+from p2pchat.routing.neighbourhood import Neighbour, hops_of
 
 
 class Telling:
@@ -41,7 +41,10 @@ class Telling:
         """Tell a message that arrived."""
         is_cast = isinstance(message, Pub)
         via, is_plain = neighbour.peer_id, neighbour.plain
-        self.tell(events.MessageArrived(message.src, message.dst, message.payload, is_cast, via, is_plain))
+        # The ttl of a plain peer tells nothing.
+        hops = 1 if via == message.src else hops_of(message.ttl)
+        src, dst, payload = message.src, message.dst, message.payload
+        self.tell(events.MessageArrived(src, dst, payload, is_cast, via, is_plain, hops))
 
     def sent(self, delivery: Delivery) -> None:
         """Tell that a message is on its way."""

@@ -113,7 +113,7 @@ class MessageTests(NodeTestCase):
         (confirmed,) = alice.told(events.MessageConfirmed)
         self.assertEqual((confirmed.dst, confirmed.tries), (bob.own, 1))
         self.assertAlmostEqual(confirmed.took_s, 0.002)
-        arrived = events.MessageArrived(alice.own, bob.own, "hi", False, alice.own, False)
+        arrived = events.MessageArrived(alice.own, bob.own, "hi", False, alice.own, False, 1)
         self.assertEqual(bob.told(events.MessageArrived), [arrived])
 
     def test_before_the_link(self) -> None:

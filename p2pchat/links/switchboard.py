@@ -76,6 +76,8 @@ class Switchboard(Service):
         self.turned_away = 0
         #: Entries of the roster that are not dialled, for want of room.
         self.not_dialled = 0
+        #: Addresses of the roster that we dial by ourselves; may be changed before the start.
+        self.max_dialled = MAX_DIALLERS
         self.around = Surroundings(own, reactor, new_id, timestamp)
         self._reactor = reactor
         self._board = board
@@ -167,8 +169,11 @@ class Switchboard(Service):
                 del self._listed[peer_id]
                 dialler.stop("it left the roster")
         fresh = [peer_id for peer_id in addresses if peer_id not in self._listed]
-        room = max(0, MAX_DIALLERS - len(self._listed))
+        room = max(0, self.max_dialled - len(self._listed))
         self.not_dialled = len(fresh[room:])
+        if self.not_dialled:
+            # Else all would dial the same ones, and leave the others alone.
+            fresh.sort(key=lambda _: self._random())
         for peer_id in fresh[:room]:
             self._listed[peer_id] = self._new_dialler(addresses[peer_id], peer_id)
             if peer_id in self._unwanted:

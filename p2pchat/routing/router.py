@@ -111,6 +111,11 @@ class Router:
         """The ways that are known."""
         return self.hood.routes
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something may be due within a second."""
+        return bool(len(self.pending) or len(self.discovery) or self.relay.parked)
+
     def sizes(self) -> dict[str, int]:
         """Tell how much is held in each table, and what had no room."""
         return {

@@ -81,7 +81,7 @@ NOTICES: list[tuple[events.Event, str | None]] = [
 
 def message(dst: str, *, is_cast: bool = True, src: str = "bob@UnB", text: str = "hi") -> str:
     """Render a message that arrived from bob."""
-    event = events.MessageArrived(src, dst, text, is_cast, BOB, False)
+    event = events.MessageArrived(src, dst, text, is_cast, BOB, False, None)
     return rendering.arrived(event, "12:34:56")
 
 

@@ -193,7 +193,7 @@ class DiallingTests(AliceTestCase):
 
     def test_too_large_a_roster(self) -> None:
         """Of a roster that is too large a part is dialled, and how many are not is known."""
-        self.patch(module, "MAX_DIALLERS", 1)
+        self.alice.max_dialled = 1
         roster = {BOB: BOBS, CAROL: CAROLS}
         self.alice.set_roster(roster)
         self.assertEqual((len(self.alice.diallers), self.alice.not_dialled), (1, 1))
