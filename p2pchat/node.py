@@ -294,8 +294,8 @@ class Node(MultiService):
     def roster_changed(self, changes: Changes) -> None:
         """Dial who came."""
         self._first_round_over = True
-        self.switchboard.set_roster(self.roster)
         if changes:
+            self.switchboard.set_roster(self.roster)
             self._tell(events.RosterChanged(changes.came, changes.left, changes.moved))
 
     def name_taken(self, address: Address) -> None:

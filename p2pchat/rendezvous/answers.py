@@ -16,7 +16,7 @@ import msgspec
 from p2pchat.protocol.errors import ErrorCode
 from p2pchat.protocol.framing import MAX_LINE
 from p2pchat.protocol.names import MAX_NAME
-from p2pchat.rendezvous.registry import OverQuota, Record, Registry
+from p2pchat.rendezvous.registry import OverQuota, Registry, in_ascii
 
 #: Seconds of a REGISTER without a ttl, and the range that others are brought into (section 6).
 DEFAULT_TTL_S = 7200
@@ -27,8 +27,6 @@ MAX_PORT = 65535
 
 #: The longest value of a client's that a reply repeats, in characters: enough to recognise it.
 _MAX_QUOTE = 64
-
-_encoder = msgspec.json.Encoder()
 
 
 @attrs.frozen
@@ -74,19 +72,6 @@ class _Request:
     client: Client
     registry: Registry
     room: int
-
-
-class _Entry(msgspec.Struct, frozen=True, gc=False):
-    """A record as DISCOVER shows it (section 6)."""
-
-    ip: str
-    port: int
-    name: str
-    namespace: str
-    ttl: int
-    expires_in: int
-    observed_ip: str
-    observed_port: int
 
 
 def answer(line: bytes, client: Client, registry: Registry, room: int) -> Answer:
@@ -151,7 +136,8 @@ def _discover(request: _Request) -> dict[str, object]:
         code = ErrorCode.BUSY.value
         raise _Refused(code, error=code, message="Too many answers are waiting, try again")
     now_s = registry.now()
-    return {"status": "OK", "peers": [_entry(record, now_s) for record in registry.discover(namespace)]}
+    peers = b",".join([record.entry(now_s) for record in registry.discover(namespace)])
+    return {"status": "OK", "peers": msgspec.Raw(b"[%b]" % peers)}
 
 
 def _unregister(request: _Request) -> dict[str, object]:
@@ -219,25 +205,8 @@ def _quote(value: object) -> str:
     return text if len(text) <= _MAX_QUOTE else text[:_MAX_QUOTE] + "..."
 
 
-def _entry(record: Record, now_s: float) -> _Entry:
-    return _Entry(
-        ip=record.ip,
-        port=record.port,
-        name=record.name,
-        namespace=record.namespace,
-        ttl=record.ttl_s,
-        expires_in=record.expires_in_s(now_s),
-        observed_ip=record.ip,
-        observed_port=record.observed_port,
-    )
-
-
 def _line(fields: dict[str, object]) -> bytes:
-    """Write a reply, in ASCII: some clients decode each TCP chunk on its own (section 9.4)."""
-    line = _encoder.encode(fields)
-    if not line.isascii():
-        line = json.dumps(msgspec.to_builtins(fields), separators=(",", ":")).encode("ascii")
-    return line + b"\n"
+    return in_ascii(fields) + b"\n"
 
 
 def _refusal(reason: str, **fields: object) -> Answer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, cast
 
 import attrs
@@ -16,19 +15,14 @@ from twisted.python.failure import Failure
 
 from p2pchat.addresses import Address, Reactor, client_endpoint, why_not_connected
 from p2pchat.protocol.framing import LineBuffer, TooLong
-from p2pchat.protocol.names import BadName, PeerId
+from p2pchat.protocol.names import PeerId
+from p2pchat.rendezvous.listing import Entry, read_any, read_usual
 
 #: The longest reply that is read, in bytes (section 6): some 40,000 peers.
 MAX_REPLY = 8 * 1024 * 1024
 
 #: Seconds from the connection to the end of the reply.
 REPLY_S = 10.0
-
-#: Peers of one reply that are used.
-MAX_PEERS = 10_000
-
-#: A host in a reply: a number or a name; everything else is not dialled.
-_HOST = re.compile(r"[0-9A-Za-z_.:-]{1,253}")
 
 
 class RendezvousError(Exception):
@@ -45,18 +39,6 @@ class Banned(RendezvousError):
 
 class Blocked(Banned):
     """The reply speaks of blocking, so it is certain that we are banned."""
-
-
-@attrs.frozen
-class Entry:
-    """A peer as the rendezvous lists it.
-
-    :param age_s: seconds since it registered, as far as the reply tells.
-    """
-
-    peer_id: PeerId
-    address: Address
-    age_s: float = 0.0
 
 
 @attrs.frozen
@@ -97,12 +79,15 @@ class RendezvousClient:
 
         :raises RendezvousError: there is no usable answer.
         """
-        reply = await self._ask("DISCOVER")
-        peers = reply.get("peers")
+        line = await self._send("DISCOVER")
+        try:
+            return read_usual(line)
+        except (ValueError, RecursionError):
+            pass  # it is written in another way, or a refusal
+        peers = _accepted("DISCOVER", line).get("peers")
         if not isinstance(peers, list):
             raise RendezvousError("the answer to DISCOVER has no list of peers")
-        entries = (read_entry(peer) for peer in peers[:MAX_PEERS])
-        return [entry for entry in entries if entry is not None]
+        return read_any(peers)
 
     async def unregister(self, peer_id: PeerId, port: int) -> None:
         """Take the registration back. What a server answers to it is of no matter (9.18).
@@ -121,20 +106,10 @@ class RendezvousClient:
         visitor.transport.abortConnection()  # type: ignore[attr-defined]
 
     async def _ask(self, kind: str, **fields: str | int) -> dict[str, Any]:
-        request = msgspec.json.encode({"type": kind, **fields}) + b"\n"
-        line = await self._exchange(request)
-        if not line.strip():
-            raise Banned("the answer was empty")
-        reply = _read(line)
-        status = str(reply.get("status", "OK")).upper()
-        if status != "OK" or (reply.get("error") and "status" not in reply):
-            text = str(reply.get("error") or reply.get("message") or "no reason given")[:200]
-            # Half a surrogate could neither be shown nor logged.
-            text = text.encode("utf-8", "replace").decode()
-            raise (Blocked if b"block" in line.lower() else RendezvousError)(f"it refused {kind}: {text}")
-        return reply
+        return _accepted(kind, await self._send(kind, **fields))
 
-    async def _exchange(self, request: bytes) -> bytes:
+    async def _send(self, kind: str, **fields: str | int) -> bytes:
+        request = msgspec.json.encode({"type": kind, **fields}) + b"\n"
         conversation = await self._connect(_ConversationFactory(request, self._reactor))
         return await cast(_Conversation, conversation).reply
 
@@ -147,32 +122,21 @@ class RendezvousClient:
             raise RendezvousError(why_not_connected(problem)) from None
 
 
-def read_entry(fields: object) -> Entry | None:
-    """Read one peer of a DISCOVER reply; None where its name, address or port is unusable."""
-    if not isinstance(fields, dict):
-        return None
-    name, namespace, port = fields.get("name"), fields.get("namespace"), fields.get("port")
-    ip = fields.get("ip") or fields.get("observed_ip")
-    if not (isinstance(name, str) and isinstance(namespace, str) and isinstance(ip, str)):
-        return None
-    if isinstance(port, str) and port.isascii() and port.isdigit() and len(port) <= 5:
-        port = int(port)
-    if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
-        return None
-    ttl, expires_in = _number(fields.get("ttl")), _number(fields.get("expires_in"))
-    if not _HOST.fullmatch(ip) or (expires_in is not None and expires_in <= 0):
-        return None
-    try:
-        peer_id = PeerId.of(name, namespace)
-        peer_id.encode()  # half a surrogate cannot be sent to anybody
-    except (BadName, UnicodeEncodeError):
-        return None
-    age_s = 0.0 if ttl is None or expires_in is None else max(0.0, ttl - expires_in)
-    return Entry(peer_id, Address(ip, port), age_s)
+def _accepted(kind: str, line: bytes) -> dict[str, Any]:
+    """Read the reply to a request.
 
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and abs(value) < 1e9 else None
+    :raises RendezvousError: it is a refusal, or no reply at all.
+    """
+    if not line.strip():
+        raise Banned("the answer was empty")
+    reply = _read(line)
+    status = str(reply.get("status", "OK")).upper()
+    if status != "OK" or (reply.get("error") and "status" not in reply):
+        text = str(reply.get("error") or reply.get("message") or "no reason given")[:200]
+        # Half a surrogate could neither be shown nor logged.
+        text = text.encode("utf-8", "replace").decode()
+        raise (Blocked if b"block" in line.lower() else RendezvousError)(f"it refused {kind}: {text}")
+    return reply
 
 
 def _read(line: bytes) -> dict[str, Any]:

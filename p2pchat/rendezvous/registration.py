@@ -19,12 +19,12 @@ from p2pchat.rendezvous.budget import Budget
 from p2pchat.rendezvous.client import (
     Banned,
     Blocked,
-    Entry,
     NobodyThere,
     Registered,
     RendezvousClient,
     RendezvousError,
 )
+from p2pchat.rendezvous.listing import Entry
 from p2pchat.rendezvous.roster import Changes, Roster
 
 #: Seconds from one look at the roster to the next at most, and how much of it is jitter (section 6).

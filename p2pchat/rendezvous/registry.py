@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import attrs
+import msgspec
 
 #: Under which a record is kept: ip, namespace, name.
 Key = tuple[str, str, str]
@@ -26,6 +27,8 @@ _ENTRY_BYTES = len(
     '{"ip":"","port":65535,"name":,"namespace":,"ttl":86400,'
     '"expires_in":86400,"observed_ip":"","observed_port":65535},'
 )
+
+_encoder = msgspec.json.Encoder()
 
 
 @attrs.frozen
@@ -57,7 +60,13 @@ class OverQuota(Exception):
         self.limit = limit
 
 
-@attrs.frozen
+def in_ascii(value: object) -> bytes:
+    """Write JSON in ASCII: some clients decode each TCP chunk on its own (section 9.4)."""
+    text = _encoder.encode(value)
+    return text if text.isascii() else json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+@attrs.define
 class Record:
     """One registration. Created by who answers REGISTER, owned by the `Registry` until it expires.
 
@@ -77,11 +86,28 @@ class Record:
     observed_port: int
     #: The most bytes that it can take in an answer to DISCOVER.
     answer_bytes: int = attrs.field(init=False)
+    #: What stands before and behind the ``expires_in`` of its entry.
+    _around: tuple[bytes, bytes] = attrs.field(init=False, eq=False, repr=False)
+    #: Its entry as it was last asked for, and the ``expires_in`` in there: infinite before the first time.
+    _entry: bytes = attrs.field(default=b"", init=False, eq=False, repr=False)
+    _told_s: float = attrs.field(default=math.inf, init=False, eq=False, repr=False)
 
     @answer_bytes.default
     def _measure(self) -> int:
         names = len(json.dumps(self.name)) + len(json.dumps(self.namespace))
         return _ENTRY_BYTES + names + 2 * len(self.ip)
+
+    @_around.default
+    def _write_around(self) -> tuple[bytes, bytes]:
+        before = {
+            "ip": self.ip,
+            "port": self.port,
+            "name": self.name,
+            "namespace": self.namespace,
+            "ttl": self.ttl_s,
+        }
+        behind = {"observed_ip": self.ip, "observed_port": self.observed_port}
+        return in_ascii(before)[:-1], in_ascii(behind)[1:]
 
     @property
     def key(self) -> Key:
@@ -91,6 +117,16 @@ class Record:
     def expires_in_s(self, now_s: float) -> int:
         """Return the seconds left, rounded up: at least 1 while alive, and never more than its ttl."""
         return min(self.ttl_s, math.ceil(self.expires_at_s - now_s))
+
+    def entry(self, now_s: float) -> bytes:
+        """Return its entry in an answer to DISCOVER (section 6).
+
+        Written once a second at the most: where a thousand peers are listed, thirty ask in that time.
+        """
+        if not self._told_s - 1 < self.expires_at_s - now_s <= self._told_s:
+            self._told_s = self.expires_in_s(now_s)
+            self._entry = b'%b,"expires_in":%d,%b' % (self._around[0], self._told_s, self._around[1])
+        return self._entry
 
 
 @attrs.define

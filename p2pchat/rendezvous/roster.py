@@ -8,7 +8,7 @@ import attrs
 
 from p2pchat.addresses import Address
 from p2pchat.protocol.names import PeerId
-from p2pchat.rendezvous.client import MAX_PEERS, Entry
+from p2pchat.rendezvous.listing import MAX_PEERS, Entry
 
 
 @attrs.frozen
@@ -27,7 +27,7 @@ class Changes:
 class Roster:
     """The peers that the rendezvous lists, without ourselves. The registration owns it.
 
-    Bounded by `client.MAX_PEERS`: it holds one answer, or several that together are no longer.
+    Bounded by `listing.MAX_PEERS`: it holds one answer, or several that together are no longer.
     """
 
     own: PeerId
@@ -41,11 +41,14 @@ class Roster:
         youngest: dict[PeerId, Entry] = {}
         for entry in entries:
             known = youngest.get(entry.peer_id)
-            if entry.peer_id != self.own and (known is None or entry.age_s <= known.age_s):
+            if known is None or entry.age_s <= known.age_s:
                 youngest[entry.peer_id] = entry
+        youngest.pop(self.own, None)
         fresh = {peer_id: entry.address for peer_id, entry in youngest.items()}
         old = self.addresses
         self.addresses = fresh if complete or len(old | fresh) > MAX_PEERS else old | fresh
+        if self.addresses == old:  # nearly always
+            return Changes()
         return Changes(
             came=tuple(peer_id for peer_id in fresh if peer_id not in old),
             left=tuple(peer_id for peer_id in old if peer_id not in self.addresses),

@@ -48,6 +48,11 @@ class Request:
         return str(self.fields["type"])
 
 
+def entry(**changed: Any) -> dict[str, Any]:
+    """One peer as a server lists it."""
+    return {"ip": "192.0.2.1", "port": 7070, "name": "bob", "namespace": "UnB", **changed}
+
+
 class ScriptedServer(ServerFactory):
     """Answers by `say`, and where that is None as our own server does. The test creates it.
 

@@ -12,19 +12,17 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.addresses import Address
 from p2pchat.protocol.names import PeerId
 from p2pchat.rendezvous.client import (
-    MAX_PEERS,
     MAX_REPLY,
     Banned,
     Blocked,
-    Entry,
     NobodyThere,
     Registered,
     RendezvousClient,
     RendezvousError,
-    read_entry,
 )
+from p2pchat.rendezvous.listing import MAX_PEERS, Entry
 from p2pchat.testing import MemoryNetwork
-from tests.rendezvous.scripted import KeptOpen, Reply, Reset, ScriptedServer, Silence
+from tests.rendezvous.scripted import KeptOpen, Reply, Reset, ScriptedServer, Silence, entry
 
 ALICE = PeerId("alice@UnB")
 AT = Address("10.0.0.99", 5000)
@@ -33,11 +31,6 @@ AT = Address("10.0.0.99", 5000)
 def line(**fields: Any) -> bytes:
     """One reply, with its end."""
     return json.dumps(fields).encode() + b"\n"
-
-
-def entry(**changed: Any) -> dict[str, Any]:
-    """One peer as a server lists it."""
-    return {"ip": "192.0.2.1", "port": 7070, "name": "bob", "namespace": "UnB", **changed}
 
 
 class ClientTestCase(SynchronousTestCase):
@@ -286,62 +279,3 @@ class DiscoverTests(ClientTestCase):
         """No more than 10,000 entries of one answer are looked at."""
         found = self.discover(*(entry(name=str(number)) for number in range(MAX_PEERS + 5)))
         self.assertEqual(len(found), MAX_PEERS)
-
-
-class EntryTests(SynchronousTestCase):
-    def test_usable(self) -> None:
-        """An entry becomes a peer and its address; ``observed_port`` is never where it listens (9.17)."""
-        found = read_entry(entry(ttl=60, expires_in=20, observed_ip="203.0.113.9", observed_port=40000))
-        self.assertEqual(found, Entry(PeerId("bob@UnB"), Address("192.0.2.1", 7070), 40.0))
-
-    def test_age(self) -> None:
-        """Section 9.17: ``expires_in`` or ``ttl`` may be missing or wrong; the age is then not known."""
-        for told, age_s in (
-            ({"ttl": 60, "expires_in": 59.5}, 0.5),
-            ({"ttl": 60, "expires_in": 70}, 0.0),
-            ({"ttl": 60}, 0.0),
-            ({"expires_in": 20}, 0.0),
-            ({"ttl": "60", "expires_in": 20}, 0.0),
-            ({"ttl": 60, "expires_in": None}, 0.0),
-            ({"ttl": 1e300, "expires_in": 20}, 0.0),
-            ({"ttl": float("nan"), "expires_in": 20}, 0.0),
-        ):
-            found = read_entry(entry(**told))
-            assert found is not None, told
-            self.assertEqual(found.age_s, age_s, told)
-
-    def test_expired(self) -> None:
-        """An entry whose time is over is skipped."""
-        for expires_in in (0, -1, -0.5):
-            self.assertIsNone(read_entry(entry(expires_in=expires_in)))
-
-    def test_port(self) -> None:
-        """Section 9.17: a port may be a numeric string; other than 1 to 65535 it is unusable."""
-        usable: list[Any] = [1, 65535, "7070", "1", "00080"]
-        for port in usable:
-            self.assertIsNotNone(read_entry(entry(port=port)), port)
-        foreign = "\u0667\u0660"
-        unusable: list[Any] = [0, 65536, -1, "0", "", "x", "70 70", foreign, "123456", 70.0, None, True, [70]]
-        for port in unusable:
-            self.assertIsNone(read_entry(entry(port=port)), port)
-
-    def test_address(self) -> None:
-        """The address is in ``ip``, else in ``observed_ip``; one that cannot be dialled is unusable."""
-        for told in ({"ip": "2001:db8::1"}, {"ip": "host-1.example.org"}, {"ip": "", "observed_ip": "::1"}):
-            self.assertIsNotNone(read_entry(entry(**told)), told)
-        for ip in ("", None, 7, "a b", "a/b", "x" * 254, "\n", "fe80::1%eth0"):
-            self.assertIsNone(read_entry(entry(ip=ip)), ip)
-
-    def test_names(self) -> None:
-        """Section 1: names that the rendezvous accepts are accepted, others make an entry unusable."""
-        for name in ("b", "x" * 64, "b ob", "\x1b[31m", "b@b", "é"):
-            self.assertIsNotNone(read_entry(entry(name=name)), name)
-        unusable: list[Any] = ["", "x" * 65, None, 7, ["bob"], "\ud800"]
-        for name in unusable:
-            self.assertIsNone(read_entry(entry(name=name)), name)
-            self.assertIsNone(read_entry(entry(namespace=name)), name)
-
-    def test_not_an_object(self) -> None:
-        """What is no object is no entry."""
-        for fields in (None, 7, "bob", [entry()]):
-            self.assertIsNone(read_entry(fields))

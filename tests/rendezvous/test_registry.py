@@ -142,6 +142,20 @@ class ExpiryTests(RegistryTestCase):
         left = [record.expires_in_s(now_s) for now_s in (0, 0.5, 1, 58.9, 59, 59.999)]
         self.assertEqual(left, [60, 60, 59, 2, 1, 1])
 
+    @given(st.lists(st.floats(-2, 12) | st.integers(-2, 12), min_size=1))
+    def test_entry(self, moments_s: list[float]) -> None:
+        """An entry tells what is left when it is asked for, whenever that was before."""
+        self.clock.advance(0.3)
+        record = self.register("alice", ttl_s=10)
+        told = [json.loads(record.entry(now_s))["expires_in"] for now_s in moments_s]
+        self.assertEqual(told, [record.expires_in_s(now_s) for now_s in moments_s])
+
+    def test_entry_is_kept(self) -> None:
+        """An entry is written anew only where it changed."""
+        record = self.register("alice", ttl_s=10)
+        self.assertIs(record.entry(0.5), record.entry(0.9))
+        self.assertNotEqual(record.entry(0.9), record.entry(1.0))
+
     def test_expires_in_is_never_above_the_ttl(self) -> None:
         """Neither rounding nor a clock that was set back shows more than was granted."""
         self.clock.advance(0.1 + 0.2)

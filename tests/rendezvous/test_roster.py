@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.addresses import Address
 from p2pchat.protocol.names import PeerId
-from p2pchat.rendezvous.client import MAX_PEERS, Entry
+from p2pchat.rendezvous.listing import MAX_PEERS, Entry
 from p2pchat.rendezvous.roster import Changes, Roster
 
 ALICE, BOB, CAROL = PeerId("alice@UnB"), PeerId("bob@UnB"), PeerId("carol@UnB")
