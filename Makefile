@@ -16,7 +16,7 @@ PREPARE = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev
 
 export NAME
 
-.PHONY: help run test trial lint format bench clean
+.PHONY: help run test trial lint format bench fuzz clean
 
 help: ## list these targets
 	@echo "make run NAME=alice   start chatting as alice; ARGS=\"--port 7071\" passes options on"
@@ -59,6 +59,12 @@ format: ## lay out the code and repair what ruff can repair
 bench: ## measure speed and memory against bare Twisted; takes about 3 minutes
 	@$(PREPARE) --dev
 	@$(BIN)/python -m benchmarks.run
+
+INPUTS = 1000000
+SEED = 1
+fuzz: ## feed a million broken inputs to every parser; takes about 6 minutes
+	@$(PREPARE) --dev
+	@$(BIN)/python -m tests.fuzz --inputs "$(INPUTS)" --seed "$(SEED)"
 
 clean: ## remove all that make has made here, the virtual environment too
 	@[ ! -e "$(VENV)/p2pchat-setup.json" ] || rm -rf "$(VENV)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from twisted.python import usage
@@ -34,6 +34,16 @@ class EnvironmentOptions(usage.Options):
         """Display the version of p2pchat and exit."""
         print(f"p2pchat {__version__}")
         raise SystemExit(0)
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Read a command line.
+
+        :raises UsageError: it is wrong; the text can be printed, whatever bytes stood there.
+        """
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as problem:
+            raise usage.UsageError(_printable(str(problem))) from None
 
     @property
     def twistd(self) -> usage.Options:
@@ -79,6 +89,11 @@ class EnvironmentOptions(usage.Options):
             return parse(text)
         except ValueError as problem:
             raise usage.UsageError(f"--{name} (or {self.variable(name)}): {problem}") from None
+
+
+def _printable(text: str) -> str:
+    """Escape what a terminal cannot take, such as the bytes of a word that is not UTF-8."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def number(least: int, most: int) -> Callable[[str], int]:
@@ -131,3 +146,16 @@ def address(text: str) -> Address:
     :raises ValueError: it is not written so.
     """
     return Address.parse(text)
+
+
+def folder(text: str) -> str:
+    """Read the path of a folder.
+
+    :raises ValueError: no path can be written so, whatever there is.
+    """
+    try:
+        if b"\0" not in os.fsencode(text):
+            return text
+    except UnicodeEncodeError:
+        pass
+    raise ValueError(f"expected a folder, got {text!a}")

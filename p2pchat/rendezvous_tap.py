@@ -7,7 +7,7 @@ from typing import cast
 from twisted.application.service import IService
 
 from p2pchat.addresses import Reactor
-from p2pchat.options import EnvironmentOptions, check_port_is_free, interface, number
+from p2pchat.options import EnvironmentOptions, check_port_is_free, folder, interface, number
 from p2pchat.rendezvous.server import RendezvousServer
 from p2pchat.state import claim_folder
 
@@ -53,7 +53,7 @@ class Options(EnvironmentOptions):
         self.interface = self.read("interface", interface, "")
         self.timeout_s = self.read("request-timeout", number(1, 10), DEFAULT_TIMEOUT_S)
         label = f"The rendezvous on port {self.port}"
-        given = self.raw("data-dir")
+        given = self.read("data-dir", folder, None)
         # No namespace has an @, so no peer has the same folder.
         claim_folder(self.twistd, given, "@rendezvous", str(self.port), label=label, choose="port")
         check_port_is_free("port", self.port, self.interface)

@@ -21,7 +21,7 @@ from p2pchat.console.session import Session
 from p2pchat.console.stdio import StdioConsole
 from p2pchat.links.listener import DEFAULT_PORT
 from p2pchat.node import Node
-from p2pchat.options import EnvironmentOptions, address, check_port_is_free, interface, number
+from p2pchat.options import EnvironmentOptions, address, check_port_is_free, folder, interface, number
 from p2pchat.protocol.names import PeerId, check_own
 from p2pchat.settings import SHARED_RENDEZVOUS, Settings
 from p2pchat.state import claim_folder
@@ -102,9 +102,9 @@ class Options(EnvironmentOptions):
         namespace = self.read("namespace", lambda text: check_own("namespace", text), DEFAULT_NAMESPACE)
         self.own = PeerId.of(name, namespace)
         self.settings = self._read_settings()
-        given = self.raw("data-dir")
-        folder = claim_folder(self.twistd, given, namespace, name, label=str(self.own), choose="name")
-        logfile.install(self.twistd, folder)
+        given = self.read("data-dir", folder, None)
+        claimed = claim_folder(self.twistd, given, namespace, name, label=str(self.own), choose="name")
+        logfile.install(self.twistd, claimed)
 
     def _read_settings(self) -> Settings:
         rendezvous = self.raw("rendezvous")

@@ -28,8 +28,9 @@ _splitter: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str,
 #: much an interpreter stands must not decide what is a message.
 MAX_DEPTH = 64
 
-#: Strings, in which brackets mean nothing; all bytes but brackets; and brackets as steps down and up.
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+#: Strings, in which brackets mean nothing; all bytes but brackets; and brackets as steps down and up. One
+#: that never ends is taken as a whole: from each quote in it, looking for its end would start anew.
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 

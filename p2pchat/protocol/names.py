@@ -28,11 +28,14 @@ class PeerId(str):
     def of(cls, name: str, namespace: str) -> PeerId:
         """Join a name and a namespace that others use.
 
-        :raises BadName: one of them is empty or longer than 64 characters.
+        :raises BadName: one of them is empty or longer than 64 characters, or no peer_id says both.
         """
         for what, value in (("name", name), ("namespace", namespace)):
             if not 1 <= len(value) <= MAX_NAME:
                 raise BadName(f"a {what} has 1 to {MAX_NAME} characters, this one has {len(value)}")
+        if "@" in namespace:
+            # The last one divides a peer_id, so others read other parts out of it.
+            return cls.parse(f"{name}@{namespace}")
         return cls(f"{name}@{namespace}")
 
     @classmethod
