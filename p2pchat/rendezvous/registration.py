@@ -125,6 +125,8 @@ class Registration(Service):
         #: A REGISTER went out; whether it arrived or not, it is to be taken back.
         self._may_be_registered = False
         self._was_listed = False
+        #: The server answered a DISCOVER since we registered; else it may have lost us in between.
+        self._has_answered = False
         #: Until then an answer may lack some who are only not back yet.
         self._others_back_at_s = 0.0
         self._namesakes: set[Address] = set()
@@ -182,6 +184,7 @@ class Registration(Service):
         if self._must_register():
             await self._register()
         entries = await self._ask(self._client.discover)
+        self._has_answered = True
         forgotten = self._are_we_forgotten(entries)
         is_complete = not forgotten and self._reactor.seconds() >= self._others_back_at_s
         self._observer.roster_changed(self.roster.update(entries, is_complete))
@@ -192,10 +195,10 @@ class Registration(Service):
                 self._budget.renew()
             self.registered = None
             await self._register()
-            self._was_listed = True
+            self._was_listed = self._has_answered = True
 
     def _must_register(self) -> bool:
-        if self.registered is None:
+        if self.registered is None or not self._has_answered:
             return True
         age_s = self._reactor.seconds() - self._registered_at_s
         # Half of the time is well before the end; what is left must also last until the next round.
@@ -208,6 +211,7 @@ class Registration(Service):
             self._others_back_at_s = now_s + (SHARED_RETURN_S if self.shared else RETURN_S)
         self.registered = registered
         self._registered_at_s = now_s
+        self._has_answered = False
 
     def _has_run_out(self) -> bool:
         """Whether there is no registration any more that a server could know."""

@@ -52,5 +52,10 @@ class Roster:
         return Changes(
             came=tuple(peer_id for peer_id in fresh if peer_id not in old),
             left=tuple(peer_id for peer_id in old if peer_id not in self.addresses),
-            moved=tuple(peer_id for peer_id in fresh if old.get(peer_id, fresh[peer_id]) != fresh[peer_id]),
+            moved=tuple(
+                peer_id
+                for peer_id, address in fresh.items()
+                # The same object nearly always, which costs less than to compare.
+                if (known := old.get(peer_id, address)) is not address and known != address
+            ),
         )

@@ -9,10 +9,10 @@ from twisted.internet.defer import Deferred
 
 from p2pchat.addresses import Address
 from p2pchat.protocol.names import PeerId
-from p2pchat.rendezvous.registration import LONGEST_WAIT_S, REFRESH_S, RETURN_S, Registration
+from p2pchat.rendezvous.registration import BAN_S, LONGEST_WAIT_S, REFRESH_S, RETURN_S, Registration
 from p2pchat.rendezvous.roster import Changes
 from tests.rendezvous.registrations import GARBAGE, HERE, RegistrationTestCase, gaps_of
-from tests.rendezvous.scripted import Silence
+from tests.rendezvous.scripted import Reset, Silence
 
 
 class RoundTests(RegistrationTestCase):
@@ -141,6 +141,16 @@ class MemoryTests(RegistrationTestCase):
         self.server.registry.unregister("192.0.2.1")
         self.pass_time(REFRESH_S)
         self.assertEqual(self.witness.gone, ["bob@UnB"])
+
+    def test_forgotten_before_it_answered(self) -> None:
+        """A server that loses its memory between our REGISTER and the first DISCOVER that it answers has us
+        again with that one."""
+        self.server.say = lambda request: Reset() if request.kind == "DISCOVER" else None
+        self.start(1)
+        self.server.lose_memory()
+        self.server.say = lambda request: None
+        self.pass_time(BAN_S + 10)
+        self.assertEqual(self.server.names, {"alice"})
 
     def test_server_that_never_lists_us(self) -> None:
         """A server that leaves out who asks is not one that has forgotten us."""
