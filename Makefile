@@ -16,7 +16,7 @@ PREPARE = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev
 
 export NAME
 
-.PHONY: help run test trial lint format bench fuzz clean
+.PHONY: help run test trial lint format bench fuzz soak clean
 
 help: ## list these targets
 	@echo "make run NAME=alice   start chatting as alice; ARGS=\"--port 7071\" passes options on"
@@ -65,6 +65,11 @@ SEED = 1
 fuzz: ## feed a million broken inputs to every parser; takes about 6 minutes
 	@$(PREPARE) --dev
 	@$(BIN)/python -m tests.fuzz --inputs "$(INPUTS)" --seed "$(SEED)"
+
+SEEDS = 10000
+soak: ## simulate a mixed-fault network from many seeds; 10000 take an hour
+	@$(PREPARE) --dev
+	@$(BIN)/python -m tools.soak --seeds "$(SEEDS)"
 
 clean: ## remove all that make has made here, the virtual environment too
 	@[ ! -e "$(VENV)/p2pchat-setup.json" ] || rm -rf "$(VENV)"

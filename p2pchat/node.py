@@ -43,7 +43,7 @@ from p2pchat.telling import Telling
 #: How often what is due is looked after, in seconds: deadlines of messages are exact to that. While nothing
 #: waits nothing is due that soon, so that a machine may sleep.
 TICK_S = 0.1
-IDLE_TICK_S = 1.0
+IDLE_TICK_S = 5.0
 
 #: Seconds after the start when casts no longer wait for the first links.
 READY_S = 5.0
@@ -79,6 +79,7 @@ class Node(MultiService):
         self.settings = settings
         self._reactor = reactor
         self._is_stopping = False
+        self._is_idle = False
         self._first_round_over = settings.rendezvous is None
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = reactor
@@ -177,7 +178,9 @@ class Node(MultiService):
             raise _stopping()
         if dst == self.own:
             raise ProtocolError(ErrorCode.BAD_FORMAT, f"{dst} is yourself")
-        return self.router.send(dst, payload)
+        delivery = self.router.send(dst, payload)
+        self._hurry()
+        return delivery
 
     def publish(self, to: ToNamespace | ToAll, payload: str) -> Deferred[int]:
         """Send a text to many; fires with the number of neighbours that it went to.
@@ -273,6 +276,7 @@ class Node(MultiService):
     def message_received(self, neighbour: Neighbour, message: Message, line: bytes) -> None:
         """Let the router decide."""
         self.router.received(neighbour, message, line)
+        self._hurry()
 
     def line_traced(self, peer_id: PeerId, line: bytes) -> None:
         """Tell who watches."""
@@ -379,11 +383,18 @@ class Node(MultiService):
             self.router.tick()
             if not self.casts.is_open and self._may_cast():
                 self.casts.open()
-            is_idle = self.casts.is_open and not self.router.is_waiting
-            self._ticking.interval = max(TICK_S, IDLE_TICK_S) if is_idle else TICK_S
+            self._is_idle = self.casts.is_open and not self.router.is_waiting
+            self._ticking.interval = IDLE_TICK_S if self._is_idle else TICK_S
         except Exception:
             # A LoopingCall stops for good at the first exception.
             self._log.failure("unexpected error in a tick")
+
+    def _hurry(self) -> None:
+        """Tick often again, where something waits since just now."""
+        if self._is_idle and self._ticking.running and self.router.is_waiting:
+            self._is_idle = False
+            self._ticking.interval = TICK_S
+            self._ticking.reset()
 
     def _may_cast(self) -> bool:
         """Everybody whom we know of is linked, or was tried, or it took too long."""

@@ -17,18 +17,8 @@ _T = TypeVar("_T")
 _D = TypeVar("_D")
 
 
-class EnvironmentOptions(usage.Options):
-    """Options whose values may also come from the environment; the command line wins.
-
-    Values are read as text first and turned into what they mean by `read`, so that a value from
-    the environment is checked exactly like one from the command line.
-    """
-
-    #: What the names of the variables begin with.
-    prefix = "P2PCHAT_"
-
-    #: The environment; a test gives its own.
-    environment: Mapping[str, str] = os.environ
+class StrictOptions(usage.Options):
+    """Options of a program of ours: what belongs to none of them is refused, in words that can be printed."""
 
     def opt_version(self) -> None:
         """Display the version of p2pchat and exit."""
@@ -45,12 +35,6 @@ class EnvironmentOptions(usage.Options):
         except usage.UsageError as problem:
             raise usage.UsageError(_printable(str(problem))) from None
 
-    @property
-    def twistd(self) -> usage.Options:
-        """The options of twistd itself, before ours on the command line."""
-        assert self.parent is not None, "twistd makes itself the parent before it reads our options"
-        return self.parent
-
     def parseArgs(self, *words: str) -> None:
         """Refuse words that belong to no option, such as a name without its ``--name``.
 
@@ -60,6 +44,26 @@ class EnvironmentOptions(usage.Options):
             raise usage.UsageError(
                 f"{words[0]!a} follows no option; a value stands behind its option: --option value"
             )
+
+
+class EnvironmentOptions(StrictOptions):
+    """Options whose values may also come from the environment; the command line wins.
+
+    Values are read as text first and turned into what they mean by `read`, so that a value from
+    the environment is checked exactly like one from the command line.
+    """
+
+    #: What the names of the variables begin with.
+    prefix = "P2PCHAT_"
+
+    #: The environment; a test gives its own.
+    environment: Mapping[str, str] = os.environ
+
+    @property
+    def twistd(self) -> usage.Options:
+        """The options of twistd itself, before ours on the command line."""
+        assert self.parent is not None, "twistd makes itself the parent before it reads our options"
+        return self.parent
 
     def variable(self, name: str) -> str:
         """Return the name of the environment variable of an option."""

@@ -30,8 +30,10 @@ FLOORS = {
     "logfile": 5,
     "options": 5,
     "state": 5,
-    "simulation": 5,
-    "testing": 6,
+    "simulation": 6,
+    "testing": 7,
+    "command": 7,
+    "__main__": 8,
     "rendezvous_tap": 6,
     "tap": 6,
 }

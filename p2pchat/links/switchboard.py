@@ -171,7 +171,7 @@ class Switchboard(Service):
         fresh = [peer_id for peer_id in addresses if peer_id not in self._listed]
         room = max(0, self.max_dialled - len(self._listed))
         self.not_dialled = len(fresh[room:])
-        if self.not_dialled:
+        if room and self.not_dialled:
             # Else all would dial the same ones, and leave the others alone.
             fresh.sort(key=lambda _: self._random())
         for peer_id in fresh[:room]:

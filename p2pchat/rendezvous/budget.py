@@ -38,6 +38,13 @@ class Budget:
         before_the_last = reversed(list(self._spent_at_s)[:-1])
         return all(now_s - at_s >= n * LONGEST_GAP_S for n, at_s in enumerate(before_the_last, 1))
 
+    def leaves_room(self, now_s: float, within_s: float) -> bool:
+        """Whether after one now there may be another one *within_s* seconds from now."""
+        if self.wait_s(now_s):
+            return False
+        others = list(self._spent_at_s)[1 - MAX_REQUESTS :]
+        return len(others) < MAX_REQUESTS - 1 or others[0] + WINDOW_S - now_s <= within_s
+
     def spend(self, now_s: float) -> None:
         """Count a request."""
         self._spent_at_s.append(now_s)

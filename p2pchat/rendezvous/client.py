@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, cast
 
 import attrs
@@ -20,6 +21,9 @@ from p2pchat.rendezvous.listing import Entry, read_any, read_usual
 
 #: The longest reply that is read, in bytes (section 6): some 40,000 peers.
 MAX_REPLY = 8 * 1024 * 1024
+
+#: What differs between two answers to DISCOVER that list the same peers: the seconds that each has left.
+_COUNTDOWN = re.compile(rb'"expires_in": ?[1-9][0-9]*')
 
 #: Seconds from the connection to the end of the reply.
 REPLY_S = 10.0
@@ -59,6 +63,9 @@ class RendezvousClient:
 
     _reactor: Reactor
     address: Address
+    #: What the last answer to DISCOVER listed, and the hash of it without what counts down.
+    _entries: list[Entry] = attrs.Factory(list)
+    _listed: int | None = None
 
     async def register(self, peer_id: PeerId, port: int, ttl_s: int) -> Registered:
         """Register, or renew.
@@ -77,9 +84,21 @@ class RendezvousClient:
     async def discover(self) -> list[Entry]:
         """Return all peers of all namespaces; entries that cannot be used are left out.
 
+        Where they are the same as last time it is the same list: to read a long one takes milliseconds.
+
         :raises RendezvousError: there is no usable answer.
         """
         line = await self._send("DISCOVER")
+        listed = hash(_COUNTDOWN.sub(b"", line))
+        if listed != self._listed:
+            self._entries = self._read(line)
+            # Who is listed twice has moved, perhaps; the time that is left tells where to.
+            is_clear = len({entry.peer_id for entry in self._entries}) == len(self._entries)
+            self._listed = listed if is_clear else None
+        return self._entries
+
+    @staticmethod
+    def _read(line: bytes) -> list[Entry]:
         try:
             return read_usual(line)
         except (ValueError, RecursionError):

@@ -32,10 +32,10 @@ REFRESH_S = 30.0
 JITTER = 0.1
 
 #: The same where the rendezvous may live in one of the peers and go away with it: another one must
-#: take its place, and everybody be registered there, within 15 s. Any closer, or with more jitter, the
-#: budget would leave no look out of turn.
-SHARED_REFRESH_S = 14.5
-SHARED_JITTER = 0.005
+#: take its place, and everybody be registered there, within 15 s. Also where a server lost us, and others may
+#: be coming back to it too. Any closer, or with more jitter, the budget would leave no look out of turn.
+CLOSE_REFRESH_S = 14.5
+CLOSE_JITTER = 0.005
 
 #: Seconds from a hint that the rendezvous may be gone to the knock: a peer that leaves closes its port first.
 HINT_S = 0.2
@@ -43,6 +43,10 @@ HINT_S = 0.2
 #: Seconds from a knock that found nobody to the next round, and half of that as jitter. All who lost the
 #: same peer have knocked by then: they know that the next server is a new one, whoever of them hosts it.
 TAKE_OVER_S = 1.0
+
+#: Seconds from REGISTER to the answer to DISCOVER in which no server loses its memory. One that does not list
+#: us by then lists us never.
+PROMPT_S = 2.0
 
 #: Seconds that the others get to come back to a rendezvous that has lost us all, before they count as
 #: gone: the longest back-off and a refresh; where another peer takes over, what is promised of that.
@@ -125,7 +129,7 @@ class Registration(Service):
         #: A REGISTER went out; whether it arrived or not, it is to be taken back.
         self._may_be_registered = False
         self._was_listed = False
-        #: The server answered a DISCOVER since we registered; else it may have lost us in between.
+        #: The server answered a DISCOVER right after we registered; else it may have lost us in between.
         self._has_answered = False
         #: Until then an answer may lack some who are only not back yet.
         self._others_back_at_s = 0.0
@@ -158,9 +162,8 @@ class Registration(Service):
 
     def hint_lost(self) -> None:
         """The rendezvous may have gone with a peer that left: find out soon."""
-        if self.shared and self.running and self._knocking is None:
-            self._knocking = Deferred.fromCoroutine(self._knock())
-            self._knocking.addBoth(self._knocked)
+        if self.shared and self.running:
+            self._knock_soon()
 
     def look_now(self) -> None:
         """Somebody is sought who is not in the roster: look now, if that is not one request too many."""
@@ -184,7 +187,8 @@ class Registration(Service):
         if self._must_register():
             await self._register()
         entries = await self._ask(self._client.discover)
-        self._has_answered = True
+        if not self._has_answered and self._reactor.seconds() - self._registered_at_s <= PROMPT_S:
+            self._has_answered = True
         forgotten = self._are_we_forgotten(entries)
         is_complete = not forgotten and self._reactor.seconds() >= self._others_back_at_s
         self._observer.roster_changed(self.roster.update(entries, is_complete))
@@ -194,8 +198,9 @@ class Registration(Service):
             if self.shared and not self._has_run_out():
                 self._budget.renew()
             self.registered = None
+            was_answered = self._has_answered
             await self._register()
-            self._was_listed = self._has_answered = True
+            self._was_listed = self._has_answered = was_answered
 
     def _must_register(self) -> bool:
         if self.registered is None or not self._has_answered:
@@ -206,6 +211,8 @@ class Registration(Service):
 
     async def _register(self) -> None:
         registered = await self._ask(self._send_register)
+        # It is back. What fails now is not one more of the same.
+        self._backoff.succeeded()
         now_s = self._reactor.seconds()
         if self._has_run_out() and self.roster.addresses:
             self._others_back_at_s = now_s + (SHARED_RETURN_S if self.shared else RETURN_S)
@@ -229,6 +236,11 @@ class Registration(Service):
             await deferLater(self._reactor, wait_s)
         self._budget.spend(self._reactor.seconds())
         return await request()
+
+    def _knock_soon(self) -> None:
+        if self._knocking is None:
+            self._knocking = Deferred.fromCoroutine(self._knock())
+            self._knocking.addBoth(self._knocked)
 
     async def _knock(self) -> None:
         """See whether the rendezvous is there. That is no request, so no budget forbids it."""
@@ -255,9 +267,11 @@ class Registration(Service):
             self._log.failure("unexpected error in a knock at {address}", outcome, address=self.address)
 
     def _has_request_to_spare(self) -> bool:
+        """Whether a look out of turn keeps none of those in turn waiting."""
         now_s = self._reactor.seconds()
-        # In a shared rendezvous the looks in turn must not have to wait for the budget.
-        return self._budget.can_spare(now_s) if self.shared else not self._budget.wait_s(now_s)
+        if self._looks_closely:
+            return self._budget.can_spare(now_s)
+        return self._budget.leaves_room(now_s, REFRESH_S * (1 - JITTER))
 
     def _are_we_forgotten(self, entries: list[Entry]) -> bool:
         """Whether we were in the roster and are no more; tell who else has our name."""
@@ -273,18 +287,23 @@ class Registration(Service):
         if not is_listed and any(address.host == observed_ip for address in others):
             return False
         was_listed, self._was_listed = self._was_listed, is_listed
-        return was_listed and not is_listed
+        self._has_answered = self._has_answered or is_listed
+        return not is_listed and (was_listed or not self._has_answered)
 
     def _is_our_address(self, address: Address) -> bool:
         observed_ip = self.registered.observed_ip if self.registered else ""
         return address.port == self._port() and observed_ip in ("", address.host)
 
     @property
+    def _looks_closely(self) -> bool:
+        return self.shared or self._reactor.seconds() < self._others_back_at_s
+
+    @property
     def _refresh_s(self) -> float:
-        return SHARED_REFRESH_S if self.shared else REFRESH_S
+        return CLOSE_REFRESH_S if self._looks_closely else REFRESH_S
 
     def _next_look_s(self) -> float:
-        jitter = (SHARED_JITTER if self.shared else JITTER) * self._random()
+        jitter = (CLOSE_JITTER if self._looks_closely else JITTER) * self._random()
         return max(self._refresh_s * (1 - jitter), self._budget.even_wait_s(self._reactor.seconds()))
 
     def _round_done(self, _: None) -> None:
@@ -319,6 +338,9 @@ class Registration(Service):
         is_ban = isinstance(problem, Blocked if self.shared else Banned)
         wait_s = self._backoff.next_wait_s()
         self._next_round_in(BAN_S if is_ban else wait_s)
+        if is_ban:
+            # Or it ended while it answered; then nobody is there now.
+            self._knock_soon()
 
     def _tell_lost(self, why: str) -> None:
         self.trouble = why

@@ -32,16 +32,21 @@ class Roster:
 
     own: PeerId
     addresses: dict[PeerId, Address] = attrs.Factory(dict)
+    #: What was taken last, where that was complete.
+    _taken: Iterable[Entry] | None = None
 
     def update(self, entries: Iterable[Entry], complete: bool = True) -> Changes:
         """Take a fresh answer. Of entries with one peer_id the youngest counts: it replaces the others.
 
         :param complete: who is not in it is gone; False right after the server lost its memory.
         """
+        if complete and entries is self._taken:
+            return Changes()  # the same list as before
+        self._taken = entries if complete else None
         youngest: dict[PeerId, Entry] = {}
         for entry in entries:
-            known = youngest.get(entry.peer_id)
-            if known is None or entry.age_s <= known.age_s:
+            older = youngest.get(entry.peer_id)
+            if older is None or entry.age_s <= older.age_s:
                 youngest[entry.peer_id] = entry
         youngest.pop(self.own, None)
         fresh = {peer_id: entry.address for peer_id, entry in youngest.items()}

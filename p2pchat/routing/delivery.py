@@ -39,10 +39,12 @@ class Delivery(Struct, eq=False, gc=False):
 
     :param began_at_s: when the user said it, in seconds of the router's clock.
     :param deadline_s: when something is due: half of the wait for the ACK, its end, the end of a search.
-    :param tries: how often it was given to a link.
+    :param tries: how often it was sent.
+    :param copies: how often it was given to a link: later tries go over several ways at once.
     :param rerouted: tries that were refused on the way and made again over another.
     :param is_late: half of the time that the last try waits for its ACK is over.
     :param via: the next hop of the last try.
+    :param beside: the other next hops of the last try.
     :param hops: the next hops of all tries, in order.
     :param refusals: tries that were refused.
     :param refused: which try that was last, counted from 1; 0 where none was.
@@ -61,9 +63,11 @@ class Delivery(Struct, eq=False, gc=False):
     deadline_s: float
     state: State = State.SEEKING
     tries: int = 0
+    copies: int = 0
     rerouted: int = 0
     is_late: bool = False
     via: PeerId = PeerId()
+    beside: tuple[PeerId, ...] = ()
     hops: tuple[PeerId, ...] = ()
     refusals: int = 0
     refused: int = 0

@@ -196,7 +196,7 @@ class Discovery:
         question.ttl = ttl
         question.asked_at_s = self._hood.now()
         line = encode(message)
-        for neighbour in self._hood.relays(but=question.dst):
+        for neighbour in self._hood.trusted(but=question.dst):
             self._put_to(neighbour, question, line)
         self._dial(question.dst)
 
@@ -232,7 +232,7 @@ class Discovery:
             self._flood(neighbour, message, pass_on(line, ttl=ttl - 1))
 
     def _flood(self, neighbour: Neighbour, message: WhoHas, line: bytes) -> None:
-        for other in self._hood.relays(but=neighbour.peer_id):
+        for other in self._hood.trusted(but=neighbour.peer_id):
             if "who_has" in other.features and other.peer_id != message.src:
                 self._hood.tally.questions_passed_on += other.pass_on(line, neighbour.peer_id)
 
@@ -269,6 +269,9 @@ class Discovery:
             return
         self._learn(neighbour, message.dst, hops, None)
         self.noticed(message.dst)
+        if hood.routes.is_suspect(neighbour.peer_id, hood.now()):
+            hood.tally.hits_distrusted += 1
+            return
         self._pass_back(neighbour, message, line, trail, hops)
 
     def _pass_back(

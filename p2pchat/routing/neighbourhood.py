@@ -81,6 +81,7 @@ class Tally:
     questions_answered: int = 0
     questions_passed_on: int = 0
     hits_unasked: int = 0
+    hits_distrusted: int = 0
 
 
 class Neighbourhood:
@@ -116,6 +117,12 @@ class Neighbourhood:
     def relays(self, but: str = "") -> list[Neighbour]:
         """Return the neighbours that pass on what they are given."""
         return [near for near in self.neighbours.values() if not near.plain and near.peer_id != but]
+
+    def trusted(self, but: str = "") -> list[Neighbour]:
+        """Return those of them that are no suspects; all, where nobody else is left."""
+        now_s = self.now()
+        relays = self.relays(but)
+        return [near for near in relays if not self.routes.is_suspect(near.peer_id, now_s)] or relays
 
     def learn(self, src: str, neighbour: Neighbour, hops: int | None) -> None:
         """A message of *src* came through a neighbour, so that *src* can be reached there."""

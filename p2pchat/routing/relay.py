@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -38,6 +40,13 @@ UNDER_WAY_S = 10.0
 #: A source sends again after 5 s (section 5). What comes sooner is no sign that the first try was lost.
 BLAME_AFTER_S = 2.0
 
+#: Seconds without a confirmation after which a next hop is taken to have lost a message: as long as its
+#: source waits, which may try again through somebody else.
+LOST_AFTER_S = 5.0
+
+#: Messages that are watched for that. In a flood of more, the next hops of some are not blamed.
+MAX_WATCHED = 4096
+
 
 class Parcel(Struct, frozen=True, eq=False):
     """A message of somebody else on its way through this peer.
@@ -67,6 +76,13 @@ class Relay:
         #: some collide.
         self._copies: Recent[tuple[int, PeerId]] = Recent(now_s)
         self._parked: list[Parcel] = []
+        #: Those that wait for their confirmation, the oldest first.
+        self._watched: deque[Trail] = deque(maxlen=MAX_WATCHED)
+
+    @property
+    def watched(self) -> int:
+        """Messages whose confirmation is waited for."""
+        return len(self._watched)
 
     @property
     def parked(self) -> int:
@@ -83,6 +99,8 @@ class Relay:
         now_s = self._hood.now()
         self._trails.rotate(now_s)
         self._copies.rotate(now_s)
+        while self._watched and self._watched[0].at_s <= now_s - LOST_AFTER_S:
+            self._blame(self._watched.popleft())
         if self._parked:
             overdue = [parcel for parcel in self._parked if parcel.until_s <= now_s]
             self._parked = [parcel for parcel in self._parked if parcel.until_s > now_s]
@@ -147,7 +165,7 @@ class Relay:
                 self._report(neighbour, message, RelayFail, ErrorCode.OVER_QUOTA)
             return
         self._copies.put(key, (copies + 1, neighbour.peer_id))
-        avoid = self._blame(trail)
+        avoid = self._avoid(trail)
         attempt = copies + 1 if copies else None
         self._pass_on(Parcel(neighbour, message, line, attempt, avoid, hood.now() + PARK_S))
 
@@ -158,14 +176,19 @@ class Relay:
             detail = f"it came back to {self._hood.own}, so there is no way to {message.dst} through it"
             self._refuse(neighbour, message, ErrorCode.NO_ROUTE, detail)
 
-    def _blame(self, trail: Trail | None) -> str:
+    def _avoid(self, trail: Trail | None) -> str:
         """The source tries again, so the last next hop did not deliver; return that one, if there was one."""
         if trail is None or trail.is_settled:
             return ""
-        now_s = self._hood.now()
-        if now_s - trail.at_s >= BLAME_AFTER_S:
-            self._hood.routes.fail(trail.dst, trail.after, now_s)
+        if self._hood.now() - trail.at_s >= BLAME_AFTER_S:
+            self._blame(trail)
         return trail.after
+
+    def _blame(self, trail: Trail) -> None:
+        """Hold it against a next hop, once, that it did not deliver."""
+        if not (trail.is_settled or trail.is_blamed):
+            trail.is_blamed = True
+            self._hood.routes.fail(trail.dst, trail.after, self._hood.now())
 
     def _pass_on(self, parcel: Parcel) -> None:
         """Take the best way that has room; without any, look for one."""
@@ -215,6 +238,8 @@ class Relay:
             is_settled=not message.require_ack or not confirms(neighbour, message.dst),
         )
         self._trails.add(trail)
+        if not trail.is_settled:
+            self._watched.append(trail)
         hood.routes.touch(way, now_s)
         hood.tally.relayed += 1
         self._report(source, message, RelayOk, "passed on")
@@ -270,7 +295,7 @@ class Relay:
         trail = self._trails.get(src, message.msg_id)
         subject = message.from_ or message.src or neighbour.peer_id
         if trail is not None:
-            if neighbour.peer_id == trail.dst:
+            if neighbour.plain and neighbour.peer_id == trail.dst:
                 subject = trail.dst  # plain peers may call themselves anything
             elif subject != trail.dst:
                 self._hood.tally.forged += 1

@@ -126,6 +126,7 @@ class Router:
             "questions_not_asked": self.discovery.refused,
             "questions_remembered": self.discovery.remembered,
             "messages_parked": self.relay.parked,
+            "messages_watched": self.relay.watched,
             "messages_remembered": self.relay.remembered,
             "casts_remembered": self.flood.remembered,
             "messages_seen": len(self._seen),

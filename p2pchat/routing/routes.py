@@ -23,6 +23,14 @@ MAX_ROUTES = 16384
 #: Next hops that are kept for one destination. More help nobody: tries are fewer.
 MAX_WAYS = 8
 
+#: Messages in a row that a neighbour lost, whoever they were for, are held against each way through it like
+#: those that were lost on that way, but no more than so many: one that works must be able to win back trust.
+#: One that lost as many is a suspect: it is not asked, and its answers are not passed on.
+MAX_DOUBT = 3
+
+#: Seconds for which that is held against a neighbour; then it is given another chance.
+SUSPECT_S = 300.0
+
 #: Why a way is not taken while there is a better one: what each place of `Routes._rank` means.
 REASONS = (
     "more messages in a row were not confirmed over it",
@@ -85,6 +93,8 @@ class Routes:
         self._through: dict[PeerId, dict[str, Route]] = {}
         #: Messages in a row that went to a neighbour and were not confirmed, whoever they were for.
         self._doubts: dict[PeerId, int] = {}
+        #: When a neighbour lost one last.
+        self._lost_at_s: dict[PeerId, float] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -100,13 +110,14 @@ class Routes:
         """A link with a neighbour stands: it is the direct way to it."""
         self._through[hop] = {}
         self._doubts[hop] = 0
+        self._lost_at_s[hop] = now_s
         self._to.setdefault(hop, {})[hop] = Route(hop, hop, 1, now_s, now_s)
 
     def unlink(self, hop: PeerId) -> None:
         """The link is gone, and all that went over it."""
         for route in list(self._through[hop].values()):
             self._remove(route)
-        del self._through[hop], self._doubts[hop]
+        del self._through[hop], self._doubts[hop], self._lost_at_s[hop]
         ways = self._to[hop]
         del ways[hop]
         if not ways:
@@ -153,6 +164,7 @@ class Routes:
             route.streak += 1
             route.failed_at_s = now_s
             self._doubts[hop] += 1
+            self._lost_at_s[hop] = now_s
 
     def touch(self, route: Route, now_s: float) -> None:
         """A way was learned, is used, or was confirmed: it expires later."""
@@ -174,6 +186,10 @@ class Routes:
     def is_doubted(self, hop: PeerId) -> bool:
         """Whether the last message that a neighbour was given was not confirmed."""
         return self._doubts.get(hop, 0) > 0
+
+    def is_suspect(self, hop: PeerId, now_s: float) -> bool:
+        """Whether a neighbour lost so many messages in a row that what it says is of no use."""
+        return self._held_against(hop, now_s) >= MAX_DOUBT
 
     def best(self, dst: str, now_s: float, but: str = "") -> Route | None:
         """Return the way to take, or None where none is known.
@@ -206,13 +222,17 @@ class Routes:
     def _rank(self, way: Route, now_s: float) -> tuple[float, ...]:
         is_proven = way.confirmed_at_s is not None
         return (
-            way.losses(now_s),
+            way.losses(now_s) + (0 if way.is_direct else self._held_against(way.hop, now_s)),
             not way.is_direct,
             self._doubts[way.hop] > 0,
             not is_proven,
             way.rtt_s if is_proven and way.rtt_s is not None else float("inf"),
             way.hops or UNKNOWN_HOPS,
         )
+
+    def _held_against(self, hop: PeerId, now_s: float) -> int:
+        doubts = self._doubts.get(hop, 0)
+        return min(doubts, MAX_DOUBT) if doubts and now_s - self._lost_at_s[hop] < SUSPECT_S else 0
 
     def sweep(self, now_s: float) -> None:
         """Forget what expired; to be called now and then."""

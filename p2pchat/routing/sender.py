@@ -177,7 +177,7 @@ class Sender:
     # Deliveries.
 
     def _message(self, delivery: Delivery) -> Send:
-        attempt = delivery.tries if delivery.tries > 1 else UNSET
+        attempt = delivery.copies if delivery.copies > 1 else UNSET
         dst = str(delivery.dst)
         return Send(delivery.msg_id, self._own_text, dst, delivery.payload, ttl=ORIGIN_TTL, attempt=attempt)
 
@@ -189,6 +189,7 @@ class Sender:
             self._seek(delivery)
             return
         delivery.tries += 1
+        delivery.copies += 1
         way = best if delivery.tries == 1 and self._write(best, delivery) else self._give(delivery, but)
         if way is None:
             # What was sent before may still have arrived.
@@ -198,6 +199,7 @@ class Sender:
         hood.routes.touch(way, now_s)
         delivery.via = way.hop
         delivery.hops += (way.hop,)
+        delivery.beside = self._spread(delivery, but) if delivery.counted > 1 else ()
         delivery.state = State.SENT
         delivery.sent_at_s = now_s + hood.neighbours[way.hop].leaves_in_s
         delivery.is_late = False
@@ -207,6 +209,39 @@ class Sender:
             self._outcomes.sent(delivery)
         else:
             hood.tally.resent += 1
+
+    def _spread(self, delivery: Delivery, but: str) -> tuple[PeerId, ...]:
+        """Let copies of a later try go over ways that were not tried yet; return their next hops.
+
+        Who lies behind the next hops is not known here, and few tries are left.
+        """
+        hops: list[PeerId] = []
+        for way in self._untried(delivery, but):
+            if len(hops) >= delivery.counted - 1:
+                break
+            delivery.copies += 1
+            if self._write(way, delivery):
+                hops.append(way.hop)
+        delivery.hops += tuple(hops)
+        return tuple(hops)
+
+    def _untried(self, delivery: Delivery, but: str) -> list[Route]:
+        """Return ways over next hops that were not tried, those that lost nothing first.
+
+        Among them are neighbours of which no way is known, and that lose nothing: they can look for one.
+        Questions spread, and answers come back, over the quickest neighbours only; those may be the liars.
+        """
+        routes, dst, now_s = self._hood.routes, delivery.dst, self._hood.now()
+        ways = [way for way in routes.ways(dst, now_s, but) if way.hop not in delivery.hops]
+        known = {way.hop for way in ways}
+        helpers = [
+            route
+            for near in self._hood.relays(but)
+            if near.peer_id not in known and near.peer_id not in delivery.hops
+            if not routes.is_doubted(near.peer_id)
+            if (route := routes.learn(dst, near.peer_id, None, now_s)) is not None
+        ]
+        return sorted(ways + helpers, key=lambda way: way.losses(now_s) > 0 or routes.is_doubted(way.hop))
 
     def _give(self, delivery: Delivery, but: str) -> Route | None:
         """Write a message to the first next hop that has room; those that it went to before come last."""
@@ -253,7 +288,8 @@ class Sender:
             self._late(delivery)
         else:
             if self._confirms(delivery):
-                self._hood.routes.fail(delivery.dst, delivery.via, self._hood.now())
+                for hop in (delivery.via, *delivery.beside):
+                    self._hood.routes.fail(delivery.dst, hop, self._hood.now())
             self._again(delivery)
 
     def _late(self, delivery: Delivery) -> None:
@@ -279,7 +315,7 @@ class Sender:
             hood.tally.rerouted += 1
             delivery.rerouted += 1
             self._again(delivery, but=neighbour.peer_id)
-        elif code not in TRANSIENT:
+        elif code not in TRANSIENT and not delivery.beside:
             self._fail(delivery, code, delivery.trouble)
 
     @staticmethod

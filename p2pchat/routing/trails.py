@@ -17,6 +17,7 @@ class Trail(Struct, gc=False):
     :param before: the neighbour that brought it.
     :param after: the neighbour that it was passed on to.
     :param is_settled: it was confirmed, or nobody asked for that.
+    :param is_blamed: that it was not confirmed is held against *after*.
     :param is_suspect: the link of a plain peer ended under it (9.15).
     """
 
@@ -28,6 +29,7 @@ class Trail(Struct, gc=False):
     at_s: float
     is_settled: bool
     is_suspect: bool = False
+    is_blamed: bool = False
 
 
 class Trails:

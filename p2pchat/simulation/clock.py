@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -77,7 +78,7 @@ class HeapClock(View):
 
     def push(self, call: DelayedCall, view: View) -> None:
         """Put a call where it belongs; it may stand here several times."""
-        heapq.heappush(self._entries, (call.getTime() - view.ahead_s, next(self._order), call, view))
+        heapq.heappush(self._entries, (_due_s(call, view), next(self._order), call, view))
 
     def pending(self, view: View | None = None) -> list[DelayedCall]:
         """Return what is still to be called, of one host or of all."""
@@ -101,13 +102,25 @@ class HeapClock(View):
         self.now_s = end_s
 
     def _call(self, call: DelayedCall, view: View, due_s: float) -> None:
-        at_s = call.getTime() - view.ahead_s
+        at_s = _due_s(call, view)
         if at_s > due_s:
             self.push(call, view)  # it was delayed after it was put here
             return
         self.now_s = max(self.now_s, at_s)
         call.called = 1
         call.func(*call.args, **call.kw)
+
+
+def _due_s(call: DelayedCall, view: View) -> float:
+    """Return the true time of a call: the first at which the host's own clock has come to it."""
+    at_s, ahead_s = call.getTime(), view.ahead_s
+    if not ahead_s:
+        return at_s
+    due_s = at_s - ahead_s
+    # A call that comes a hair too early by its own clock would plan itself for the same moment again.
+    while due_s + ahead_s < at_s:
+        due_s = math.nextafter(due_s, math.inf)
+    return due_s
 
 
 def _forget(_call: DelayedCall) -> None:

@@ -91,7 +91,8 @@ class MemoryTransport:
         #: The next piece that is sent is cut off there, and the connection with it: 0 to 1 of its length.
         self.snap_at: float | None = None
         self._network = network
-        self._other: MemoryTransport | None = None
+        #: The other end; None once either of them is gone.
+        self.other: MemoryTransport | None = None
         self._protocol: IProtocol | None = None
         #: What was written and has not arrived, each with the time when it is due.
         self._buffer: deque[tuple[float, bytes]] = deque()
@@ -114,7 +115,7 @@ class MemoryTransport:
 
     def join(self, other: MemoryTransport, protocol: IProtocol) -> None:
         """Connect the two ends."""
-        self._other = other
+        self.other = other
         self._protocol = protocol
 
     # ITransport, ITCPTransport
@@ -159,7 +160,7 @@ class MemoryTransport:
         if self._protocol is None or self._aborting:
             return
         self.disconnecting = self._aborting = True
-        clock, other = self._network.clock, self._other
+        clock, other = self._network.clock, self.other
         if other is not None and not self._network.is_cut(self.host.host, self.peer.host):
             clock.call_at(clock.now_s + self._latency_s, partial(other._end, ConnectionLost()))
         elif other is not None:
@@ -197,8 +198,8 @@ class MemoryTransport:
     def resumeProducing(self) -> None:
         """Read again."""
         self._is_reading = True
-        if self._other is not None:
-            self._other.flush_soon()
+        if self.other is not None:
+            self.other.flush_soon()
 
     def stopProducing(self) -> None:
         """Close."""
@@ -228,14 +229,14 @@ class MemoryTransport:
 
     def vanish(self) -> None:
         """The process at this end is gone, without a word."""
-        if self._other is not None:
-            self._other._is_orphan = True
-        self._protocol = self._other = None
+        if self.other is not None:
+            self.other._is_orphan = True
+        self._protocol = self.other = None
         self._forget()
 
     def reset(self) -> None:
         """Something on the way ends the connection; both ends see that."""
-        for end in (self, self._other):
+        for end in (self, self.other):
             if end is not None:
                 end._end(ConnectionLost())
 
@@ -255,10 +256,10 @@ class MemoryTransport:
         if data and self.snap_at is not None:
             self._snap(data)
             return
-        if data and self._other is not None:
+        if data and self.other is not None:
             if self._network.tap is not None:
                 self._network.tap(self, data)
-            self._other._receive(data)
+            self.other._receive(data)
         if self._protocol is not None and not self._is_flushing:
             self._go_on()
 
@@ -277,8 +278,8 @@ class MemoryTransport:
     def _snap(self, data: bytes) -> None:
         """End the connection in the middle of what is sent."""
         piece = data[: int(len(data) * (self.snap_at or 0.0))]
-        if piece and self._other is not None:
-            self._other._receive(piece)
+        if piece and self.other is not None:
+            self.other._receive(piece)
         self.reset()
 
     def _ask_orphaned(self) -> None:
@@ -292,7 +293,7 @@ class MemoryTransport:
     @property
     def _is_held_back(self) -> bool:
         """The other end reads nothing for now; one that closes never will, and holds nobody back."""
-        other = self._other
+        other = self.other
         return other is not None and not (other._is_reading or other.disconnecting)
 
     def _segments(self, data: bytes, now_s: float) -> Iterable[tuple[float, bytes]]:
@@ -324,8 +325,8 @@ class MemoryTransport:
             self._protocol.dataReceived(data)
 
     def _send_fin(self) -> None:
-        if self._other is not None:
-            self._other._receive_fin()
+        if self.other is not None:
+            self.other._receive_fin()
         if self.disconnecting:
             self._end(ConnectionDone())
 
@@ -339,7 +340,7 @@ class MemoryTransport:
             self._end(ConnectionDone())
 
     def _end(self, reason: Exception) -> None:
-        protocol, self._protocol, self._other = self._protocol, None, None
+        protocol, self._protocol, self.other = self._protocol, None, None
         producer, self._producer = self._producer, None
         self._forget()
         if protocol is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 
 from p2pchat.addresses import Address
-from p2pchat.links import switchboard as module
 from p2pchat.links.dialler import DialFailed
 from tests.links.peers import (
     ALICE,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from twisted.internet.protocol import Protocol, ServerFactory
 
 from p2pchat import events
-from p2pchat.rendezvous.registration import SHARED_REFRESH_S, SHARED_RETURN_S
+from p2pchat.rendezvous.registration import CLOSE_REFRESH_S, SHARED_RETURN_S
 from tests.rendezvous.registrations import RegistrationTestCase
 from tests.village import MACHINE, Villager, VillageTestCase
 
@@ -46,7 +46,7 @@ class SharedTests(RegistrationTestCase):
         self.server.lose_memory()
         self.pass_time(SHARED_RETURN_S)
         self.assertEqual(self.witness.gone, [])
-        self.pass_time(2 * SHARED_REFRESH_S)
+        self.pass_time(2 * CLOSE_REFRESH_S)
         self.assertEqual(self.witness.gone, ["bob@UnB"])
 
 

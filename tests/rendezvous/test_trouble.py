@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from p2pchat.rendezvous.client import RendezvousClient
-from p2pchat.rendezvous.registration import BAN_S, LONGEST_WAIT_S
+from p2pchat.rendezvous.registration import BAN_S, LONGEST_WAIT_S, REFRESH_S
 from p2pchat.testing import MemoryHost
 from tests.rendezvous.registrations import GARBAGE, HERE, RegistrationTestCase, gaps_of
 from tests.rendezvous.scripted import Reply, Reset, Silence
@@ -83,6 +83,17 @@ class TroubleTests(RegistrationTestCase):
             self.assertEqual(self.server.kinds, ["REGISTER"] * 2, reply)
             self.stop(registration)
 
+    def test_ended_while_it_answered(self) -> None:
+        """A reset by a server that is not there any more is no ban: it is asked again as soon as any other."""
+        self.server.say = lambda request: Reset()
+        self.start(0)
+        self.server.close()
+        self.pass_time(5)
+        self.server.say = lambda request: None
+        self.server.open()
+        self.pass_time(10)
+        self.assertEqual(self.server.names, {"alice"})
+
     def test_ban_in_a_shared_rendezvous(self) -> None:
         """Where the rendezvous is in a peer, only a text says for sure that we are banned."""
         self.server.always(b"You are blocked")
@@ -141,6 +152,15 @@ class SeekTests(RegistrationTestCase):
             registration.look_now()
             self.pass_time(0.2)
         self.assertEqual(len(self.server.requests), 5)
+
+    def test_looks_stay_in_turn(self) -> None:
+        """Section 6: however much is sought, the roster is as fresh as ever."""
+        registration = self.start(0)
+        for _ in range(3600):
+            registration.look_now()
+            self.pass_time(1)
+        self.assertLessEqual(max(gaps_of(self.server.times("DISCOVER"))), REFRESH_S + 0.1)
+        self.assert_within_budget()
 
     def test_not_while_a_look_is_under_way(self) -> None:
         """A look that is under way is not asked for twice."""

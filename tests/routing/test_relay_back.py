@@ -145,6 +145,12 @@ class PlainTests(BackTestCase):
             ack = self.bob.of_type("ACK")[-1]
             self.assertEqual((ack["msg_id"], ack["from"], ack["dst"]), (msg_id, ERIN, BOB))
 
+    def test_ack_of_something_else(self) -> None:
+        """An ACK that names somebody else is not about a message to its bringer, unless that one is plain."""
+        self.give(self.bob, CAROL)
+        self.receive(self.carol, "ACK", msg_id="m1", dst=ALICE, **{"from": DAVE})
+        self.assertEqual((self.bob.of_type("ACK"), self.router.tally.forged), ([], 1))
+
     def test_never_confirms(self) -> None:
         """A plain peer that does not offer confirmations is not blamed for their absence."""
         self.erin.features = frozenset()

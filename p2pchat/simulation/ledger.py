@@ -1,0 +1,160 @@
+"""What was said, who was shown it, and what its sender was told: what no node knows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import attrs
+
+from p2pchat import events
+from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
+
+#: The outcome of a message whose sender was gone before it could be told.
+UNKNOWN = "unknown"
+
+#: The outcome of a message of which nobody was told anything.
+LOST = "lost"
+
+#: The outcome of a message that arrived.
+CONFIRMED = "confirmed"
+
+#: To whom something is said.
+To = PeerId | ToNamespace | ToAll
+
+
+@attrs.define(eq=False)
+class Person:
+    """One run of a peer's program: a user at a screen. A peer that comes back is another one."""
+
+    own: PeerId
+
+
+@attrs.define(eq=False)
+class Said:
+    """One text of one person.
+
+    :param outcome: what its sender was told; empty while it is open, and always of a text to many.
+    :param shown_to: the persons who were shown it.
+    """
+
+    sender: Person
+    to: To
+    text: str
+    said_at_s: float
+    outcome: str = ""
+    shown_to: set[Person] = attrs.Factory(set)
+
+    @property
+    def is_cast(self) -> bool:
+        """It is to many."""
+        return not isinstance(self.to, PeerId)
+
+    def concerns(self, person: Person) -> bool:
+        """Whether somebody is among those to whom it was said."""
+        if isinstance(self.to, ToAll):
+            return True
+        if isinstance(self.to, ToNamespace):
+            return person.own.namespace == self.to.namespace
+        return person.own == self.to
+
+
+class Ledger:
+    """Everything that honest people said. The simulation creates and owns it.
+
+    :param now: the true time in seconds.
+    :param violated: told what must never happen: which rule, and what happened.
+    """
+
+    def __init__(self, now: Callable[[], float], violated: Callable[[str, str], None]) -> None:
+        #: Names that a liar uses too: nobody can tell who was reached.
+        self.impersonated: set[str] = set()
+        self.shown_twice = 0
+        #: Texts that were shown and that nobody honest said; names prove nothing.
+        self.forged = 0
+        self.delivery_s: list[float] = []
+        self.cast_delivery_s: list[float] = []
+        self.hops: list[int] = []
+        self._now = now
+        self._violated = violated
+        self._by_key: dict[str, Said] = {}
+        self._by_msg_id: dict[str, Said] = {}
+        #: Outcomes that were told while the message was still being sent.
+        self._early: dict[str, str] = {}
+
+    def __iter__(self) -> Iterator[Said]:
+        return iter(self._by_key.values())
+
+    def next_key(self) -> str:
+        """Return what a text must begin with, so that it is known again."""
+        return f"m{len(self._by_key) + 1}"
+
+    def say(self, sender: Person, to: To, text: str) -> Said:
+        """Note that somebody says something."""
+        said = Said(sender, to, text, self._now())
+        self._by_key[_key(text)] = said
+        return said
+
+    def sent(self, said: Said, msg_id: str) -> None:
+        """A text went out under a msg_id."""
+        self._by_msg_id[msg_id] = said
+        if msg_id in self._early:
+            self._settled(msg_id, self._early.pop(msg_id))
+
+    def told(self, person: Person, event: events.Event) -> None:
+        """Take what a person's program tells."""
+        match event:
+            case events.MessageArrived():
+                self._shown(person, event)
+            case events.MessageConfirmed(msg_id=msg_id):
+                self._settled(msg_id, CONFIRMED)
+            case events.MessageFailed(msg_id=msg_id, code=code, why=why):
+                if not (code and why):
+                    self._violated("every failure is named", f"{person.own}: {event}")
+                self._settled(msg_id, code or "without a name")
+
+    def gone(self, person: Person) -> None:
+        """A person's program has ended; what it did not know yet, it will never tell."""
+        for said in self._by_key.values():
+            if said.sender is person and not said.outcome:
+                said.outcome = UNKNOWN
+
+    def give_up(self) -> list[Said]:
+        """Return the messages that have no outcome; they are lost now."""
+        lost = [said for said in self._by_key.values() if not (said.is_cast or said.outcome)]
+        for said in lost:
+            said.outcome = LOST
+        return lost
+
+    def _shown(self, person: Person, event: events.MessageArrived) -> None:
+        said = self._by_key.get(_key(event.payload))
+        if said is None or said.text != event.payload:
+            self.forged += 1
+            return
+        if not said.concerns(person):
+            self._violated("shown only to whom it is for", f"{_key(said.text)} for {said.to} to {person.own}")
+        if person in said.shown_to:
+            self.shown_twice += 1
+            self._violated("shown once", f"{_key(said.text)} for {said.to} to {person.own} again")
+            return
+        said.shown_to.add(person)
+        times = self.cast_delivery_s if said.is_cast else self.delivery_s
+        times.append(self._now() - said.said_at_s)
+        if event.hops is not None and not said.is_cast:
+            self.hops.append(event.hops)
+
+    def _settled(self, msg_id: str, outcome: str) -> None:
+        said = self._by_msg_id.get(msg_id)
+        if said is None:
+            self._early[msg_id] = outcome
+            return
+        key = _key(said.text)
+        if said.outcome:
+            self._violated("told one outcome", f"{key} for {said.to}: {said.outcome}, then {outcome}")
+            return
+        said.outcome = outcome
+        if outcome == CONFIRMED and not said.shown_to and said.to not in self.impersonated:
+            self._violated("confirmed means shown", f"{key} for {said.to} was not shown to anybody")
+
+
+def _key(text: str) -> str:
+    return text.partition(" ")[0]

@@ -1,0 +1,78 @@
+"""Simulate a mixed-fault network from many seeds; tell what came of all of them, and which of them failed.
+
+``make soak SEEDS=10000`` runs it. Each seed that breaks an invariant is told at once, with the command that
+replays it; the exit status is 1 if there was any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+
+import attrs
+from tqdm import tqdm
+from twisted.logger import globalLogBeginner
+
+from p2pchat.simulation.plan import MIXED
+from p2pchat.simulation.report import Report, report_on
+from p2pchat.simulation.simulation import Simulation
+
+#: What is added up.
+COUNTS = ("sent", "confirmed", "failed", "unknown", "lost", "shown_twice", "lines")
+
+#: Seeds that a process is given at once.
+CHUNK = 4
+
+
+def simulate(seed: int, peers: int, minutes: float) -> Report:
+    """Run one seed."""
+    simulation = Simulation(attrs.evolve(MIXED, seed=seed, peers=peers, minutes=minutes))
+    simulation.run()
+    return report_on(simulation)
+
+
+def start_process() -> None:
+    """What goes wrong in a peer is told by its simulation, not by a log."""
+    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
+
+
+def add_up(reports: Iterable[Report], total: int) -> tuple[Counter[str], int]:
+    """Return what all reports have together, and how many seeds failed; tell those as they come."""
+    counts: Counter[str] = Counter()
+    failed = 0
+    for report in tqdm(reports, total=total, unit="seed", disable=None):
+        counts.update({name: getattr(report, name) for name in COUNTS})
+        if not report.is_good:
+            failed += 1
+            print("\n".join(report.verdict()), flush=True)
+    return counts, failed
+
+
+def main() -> int:
+    """Read the command line, and run."""
+    parser = argparse.ArgumentParser(description="Simulate a mixed-fault network from many seeds.")
+    parser.add_argument("--seeds", type=int, default=10000)
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--peers", type=int, default=20)
+    parser.add_argument("--minutes", type=float, default=2.5)
+    options = parser.parse_args()
+    seeds = range(options.first, options.first + options.seeds)
+    peers, minutes = [options.peers] * len(seeds), [options.minutes] * len(seeds)
+    with ProcessPoolExecutor(os.cpu_count(), initializer=start_process) as processes:
+        reports = processes.map(simulate, seeds, peers, minutes, chunksize=CHUNK)
+        counts, failed = add_up(reports, len(seeds))
+    print(
+        f"Seeds {seeds[0]} to {seeds[-1]}, {options.peers} peers, {options.minutes:g} simulated minutes each:"
+    )
+    for name in COUNTS:
+        print(f"  {name:<12}{counts[name]:>12}")
+    print(f"{failed} seeds broke an invariant.")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
