@@ -10,7 +10,7 @@ import sys
 import time
 from functools import partial
 
-from benchmarks import crowd, pair, relaying
+from benchmarks import box, crowd, pair, relaying
 from benchmarks.crowd import BURST, IDLE
 from benchmarks.figures import Figure, Table
 
@@ -38,6 +38,7 @@ added by relay   the round trip of a SEND and its ACK with a relay between the t
                  one; all three are nodes of ours, or all three are bare
 cast             one PUB to so many links, until all of them have it: one in each turn of the reactor, or
                  bursts of {BURST}. The bare one encodes it once and writes it to all. cpu: of who casts
+simulated lines  that arrive in a simulated network, in a second of processor time, while twenty pairs talk
 idle link        what each of {IDLE} links with plain peers adds to the resident memory
 """
 
@@ -95,6 +96,13 @@ def measure_memory(table: Table) -> None:
     table.add(IDLE_LINK, crowd.bytes_per_link(*OURS), crowd.bytes_per_link(*BARE["json"]))
 
 
+def measure_simulation(table: Table) -> None:
+    """Measure how many lines a simulated network carries."""
+    ours = box.node_lines_per_s()
+    for name in BARE:
+        table.add(Figure("simulated lines", name), ours, box.bare_lines_per_s(name))
+
+
 def main() -> None:
     """Measure, and print a table."""
     crowd.allow_files()
@@ -104,6 +112,7 @@ def main() -> None:
         measure_pairs(table)
         measure_relays(table)
         measure_casts(table)
+        measure_simulation(table)
         if IS_LINUX and number <= ROUNDS_OF_MEMORY:
             measure_memory(table)
         print(f"round {number} of {ROUNDS}, {time.monotonic() - began:.0f} s", file=sys.stderr)

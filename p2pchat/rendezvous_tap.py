@@ -10,6 +10,7 @@ from p2pchat.addresses import Reactor
 from p2pchat.options import EnvironmentOptions, check_port_is_free, folder, interface, number
 from p2pchat.rendezvous.server import RendezvousServer
 from p2pchat.state import claim_folder
+from p2pchat.steady import steady
 
 #: Unless told otherwise (docs/protocol.md, sections 6 and 7).
 DEFAULT_PORT = 5000
@@ -67,5 +68,5 @@ def makeService(options: Options, reactor: Reactor | None = None) -> IService:
     if reactor is None:
         from twisted.internet import reactor as global_reactor
 
-        reactor = cast(Reactor, global_reactor)
+        reactor = cast(Reactor, steady(global_reactor))
     return RendezvousServer(reactor, options.port, options.interface, options.timeout_s)

@@ -25,6 +25,7 @@ from p2pchat.options import EnvironmentOptions, address, check_port_is_free, fol
 from p2pchat.protocol.names import PeerId, check_own
 from p2pchat.settings import SHARED_RENDEZVOUS, Settings
 from p2pchat.state import claim_folder
+from p2pchat.steady import steady
 
 #: Unless told otherwise.
 DEFAULT_NAMESPACE = "lobby"
@@ -137,7 +138,7 @@ def makeService(options: Options, reactor: Reactor | None = None) -> IService:
     if reactor is None:
         from twisted.internet import reactor as global_reactor
 
-        reactor = cast(Reactor, global_reactor)
+        reactor = cast(Reactor, steady(global_reactor))
     node = Node(
         reactor,
         options.own,

@@ -30,6 +30,7 @@ FLOORS = {
     "logfile": 5,
     "options": 5,
     "state": 5,
+    "steady": 5,
     "simulation": 6,
     "testing": 7,
     "command": 7,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import Any, cast
+
+from twisted.internet.interfaces import IReactorTime
 
 from p2pchat import rendezvous_tap
 from p2pchat.addresses import Reactor
@@ -151,6 +154,8 @@ class ServiceTests(ProgramTestCase):
         """Only here the reactor may be the global one."""
         from twisted.internet import reactor
 
+        self.patch(reactor, "seconds", IReactorTime(reactor).seconds)  # put back what is set there
         server = rendezvous_tap.makeService(self.rendezvous())
         assert isinstance(server, RendezvousServer)
         self.assertIs(server._reactor, cast(Reactor, reactor))
+        self.assertIs(IReactorTime(reactor).seconds, time.monotonic)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any, cast
 
 from twisted.application.service import IService
 from twisted.internet.error import ReactorNotRunning
-from twisted.internet.interfaces import IReactorCore
+from twisted.internet.interfaces import IReactorCore, IReactorTime
 from twisted.internet.testing import StringTransport
 
 from p2pchat import tap
@@ -219,7 +220,9 @@ class ServiceTests(ProgramTestCase):
         assert isinstance(options, tap.Options)
         from twisted.internet import reactor
 
+        self.patch(reactor, "seconds", IReactorTime(reactor).seconds)  # put back what is set there
         node = tap.makeService(options)
+        self.assertIs(IReactorTime(reactor).seconds, time.monotonic)
         self.assertTrue(IService.providedBy(node) and IReactorCore.providedBy(reactor))
         assert isinstance(node, Node)
         self.assertIs(node.switchboard._reactor, cast(Reactor, reactor))

@@ -135,9 +135,7 @@ def _discover(request: _Request) -> dict[str, object]:
     if registry.answer_bytes(namespace) > request.room:
         code = ErrorCode.BUSY.value
         raise _Refused(code, error=code, message="Too many answers are waiting, try again")
-    now_s = registry.now()
-    peers = b",".join([record.entry(now_s) for record in registry.discover(namespace)])
-    return {"status": "OK", "peers": msgspec.Raw(b"[%b]" % peers)}
+    return {"status": "OK", "peers": msgspec.Raw(b"[%b]" % registry.listing(namespace))}
 
 
 def _unregister(request: _Request) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Any, cast
 
 import attrs
@@ -43,6 +44,12 @@ class Banned(RendezvousError):
 
 class Blocked(Banned):
     """The reply speaks of blocking, so it is certain that we are banned."""
+
+
+@lru_cache(maxsize=1)
+def _listed(line: bytes) -> int:
+    """Return a hash of what an answer to DISCOVER lists; many nodes of one process get the same one."""
+    return hash(_COUNTDOWN.sub(b"", line))
 
 
 @attrs.frozen
@@ -89,7 +96,7 @@ class RendezvousClient:
         :raises RendezvousError: there is no usable answer.
         """
         line = await self._send("DISCOVER")
-        listed = hash(_COUNTDOWN.sub(b"", line))
+        listed = _listed(line)
         if listed != self._listed:
             self._entries = self._read(line)
             # Who is listed twice has moved, perhaps; the time that is left tells where to.

@@ -66,7 +66,7 @@ def in_ascii(value: object) -> bytes:
     return text if text.isascii() else json.dumps(value, separators=(",", ":")).encode("ascii")
 
 
-@attrs.define
+@attrs.frozen
 class Record:
     """One registration. Created by who answers REGISTER, owned by the `Registry` until it expires.
 
@@ -88,9 +88,6 @@ class Record:
     answer_bytes: int = attrs.field(init=False)
     #: What stands before and behind the ``expires_in`` of its entry.
     _around: tuple[bytes, bytes] = attrs.field(init=False, eq=False, repr=False)
-    #: Its entry as it was last asked for, and the ``expires_in`` in there: infinite before the first time.
-    _entry: bytes = attrs.field(default=b"", init=False, eq=False, repr=False)
-    _told_s: float = attrs.field(default=math.inf, init=False, eq=False, repr=False)
 
     @answer_bytes.default
     def _measure(self) -> int:
@@ -119,14 +116,9 @@ class Record:
         return min(self.ttl_s, math.ceil(self.expires_at_s - now_s))
 
     def entry(self, now_s: float) -> bytes:
-        """Return its entry in an answer to DISCOVER (section 6).
-
-        Written once a second at the most: where a thousand peers are listed, thirty ask in that time.
-        """
-        if not self._told_s - 1 < self.expires_at_s - now_s <= self._told_s:
-            self._told_s = self.expires_in_s(now_s)
-            self._entry = b'%b,"expires_in":%d,%b' % (self._around[0], self._told_s, self._around[1])
-        return self._entry
+        """Return its entry in an answer to DISCOVER (section 6)."""
+        before, behind = self._around
+        return b'%b,"expires_in":%d,%b' % (before, self.expires_in_s(now_s), behind)
 
 
 @attrs.define
@@ -135,13 +127,29 @@ class _Group:
 
     records: dict[Key, Record] = attrs.Factory(dict)
     answer_bytes: int = 0
+    #: Their entries as they were last listed, and the second of that; nothing since they changed.
+    _listing: bytes | None = None
+    _listed_at_s: int = 0
+
+    def listing(self, now_s: float) -> bytes:
+        """Return the entries of all, as they are at the beginning of this second.
+
+        Where a thousand peers are listed, thirty ask in a second; to write it for each is most of the work.
+        """
+        second = math.floor(now_s)
+        if self._listing is None or second != self._listed_at_s:
+            self._listed_at_s = second
+            self._listing = b",".join([record.entry(second) for record in self.records.values()])
+        return self._listing
 
     def put(self, record: Record) -> None:
+        self._listing = None
         if record.key not in self.records:
             self.answer_bytes += record.answer_bytes  # depends on the key alone
         self.records[record.key] = record
 
     def drop(self, record: Record) -> None:
+        self._listing = None
         del self.records[record.key]
         self.answer_bytes -= record.answer_bytes
 
@@ -193,6 +201,11 @@ class Registry:
         """Return the records of a namespace, or all, the longest known first."""
         self.expire()
         return list(self._group(namespace).records.values())
+
+    def listing(self, namespace: str | None = None) -> bytes:
+        """Return the entries of the records of a namespace, or all, as in an answer to DISCOVER."""
+        self.expire()
+        return self._group(namespace).listing(self.now())
 
     def answer_bytes(self, namespace: str | None = None) -> int:
         """Return the most bytes that the records of a namespace, or all, take in an answer."""

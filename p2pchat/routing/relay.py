@@ -292,7 +292,7 @@ class Relay:
         if not src:
             self._hood.tally.no_way_back += 1
             return
-        trail = self._trails.get(src, message.msg_id)
+        trail = self._trails.over(neighbour.peer_id, src, message.msg_id)
         subject = message.from_ or message.src or neighbour.peer_id
         if trail is not None:
             if neighbour.plain and neighbour.peer_id == trail.dst:
@@ -327,7 +327,7 @@ class Relay:
         whole = _whole(neighbour, message, src)
         if whole is not message:
             message, line = whole, complete(line, whole)
-        trail = self._trails.get(src, message.ref)
+        trail = self._trails.over(neighbour.peer_id, src, message.ref)
         if trail is not None and trail.after == neighbour.peer_id and message.reason in NO_WAY:
             self._hood.routes.drop(trail.dst, trail.after)
         self._back(neighbour, message, line, trail)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from msgspec import UNSET
@@ -153,7 +154,9 @@ class Sender:
         if delivery is None or neighbour.peer_id not in delivery.hops:
             return False
         if delivery.state is not State.SENT or neighbour.peer_id != delivery.via:
-            return True  # that way was given up already
+            if neighbour.peer_id in delivery.beside and code in NO_WAY:
+                self._hood.routes.drop(delivery.dst, neighbour.peer_id)  # so it lost nothing
+            return True  # that way was given up already, or others have copies
         if (delivery.refused, delivery.refusal) == (delivery.tries, code):
             return True  # relays say it in two ways; the ERROR comes first and says more
         said = detail or MEANINGS.get(code, "no detail given")
@@ -217,31 +220,32 @@ class Sender:
         """
         hops: list[PeerId] = []
         for way in self._untried(delivery, but):
-            if len(hops) >= delivery.counted - 1:
-                break
             delivery.copies += 1
             if self._write(way, delivery):
                 hops.append(way.hop)
+            if len(hops) >= delivery.counted - 1:
+                break
         delivery.hops += tuple(hops)
         return tuple(hops)
 
-    def _untried(self, delivery: Delivery, but: str) -> list[Route]:
-        """Return ways over next hops that were not tried, those that lost nothing first.
+    def _untried(self, delivery: Delivery, but: str) -> Iterator[Route]:
+        """Yield ways over next hops that were not tried, those that lost nothing first.
 
         Among them are neighbours of which no way is known, and that lose nothing: they can look for one.
         Questions spread, and answers come back, over the quickest neighbours only; those may be the liars.
+        Such a way is learned when it is its turn, since what nobody told of is not to be kept unused.
         """
         routes, dst, now_s = self._hood.routes, delivery.dst, self._hood.now()
         ways = [way for way in routes.ways(dst, now_s, but) if way.hop not in delivery.hops]
-        known = {way.hop for way in ways}
-        helpers = [
-            route
-            for near in self._hood.relays(but)
-            if near.peer_id not in known and near.peer_id not in delivery.hops
-            if not routes.is_doubted(near.peer_id)
-            if (route := routes.learn(dst, near.peer_id, None, now_s)) is not None
-        ]
-        return sorted(ways + helpers, key=lambda way: way.losses(now_s) > 0 or routes.is_doubted(way.hop))
+        doubtful = [way for way in ways if way.losses(now_s) > 0 or routes.is_doubted(way.hop)]
+        yield from (way for way in ways if way not in doubtful)
+        tried = {*delivery.hops, *(way.hop for way in ways)}
+        for near in self._hood.relays(but):
+            if near.peer_id not in tried and not routes.is_doubted(near.peer_id):
+                route = routes.learn(dst, near.peer_id, None, now_s)
+                if route is not None:
+                    yield route
+        yield from doubtful
 
     def _give(self, delivery: Delivery, but: str) -> Route | None:
         """Write a message to the first next hop that has room; those that it went to before come last."""

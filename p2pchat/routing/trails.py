@@ -16,7 +16,7 @@ class Trail(Struct, gc=False):
 
     :param before: the neighbour that brought it.
     :param after: the neighbour that it was passed on to.
-    :param is_settled: it was confirmed, or nobody asked for that.
+    :param is_settled: it was confirmed, or nobody asked for that, or the same was given to *after* once more.
     :param is_blamed: that it was not confirmed is held against *after*.
     :param is_suspect: the link of a plain peer ended under it (9.15).
     """
@@ -41,31 +41,40 @@ class Trails:
     def __init__(self, now_s: float) -> None:
         #: By (src, msg_id).
         self._trails: Recent[Trail] = Recent(now_s)
-        #: Who sent what a neighbour was given, by (neighbour, msg_id): an ACK or an ERROR may name nobody.
-        #: Several where msg_ids collide, the oldest first.
-        self._sources: Recent[tuple[str, ...]] = Recent(now_s)
+        #: What a neighbour was given, by (neighbour, msg_id): an ACK or an ERROR may name nobody, and copies
+        #: of a message go over several. One of each source where msg_ids collide, the oldest first.
+        self._given: Recent[tuple[Trail, ...]] = Recent(now_s)
 
     def __len__(self) -> int:
-        return len(self._trails) + len(self._sources)
+        return len(self._trails) + len(self._given)
 
     def get(self, src: str, msg_id: str) -> Trail | None:
-        """Return the trail of a message, or None."""
+        """Return the trail of a message, of its last copy if there were several, or None."""
         return self._trails.get((src, msg_id))
+
+    def over(self, neighbour: PeerId, src: str, msg_id: str) -> Trail | None:
+        """Return the trail of the copy that a neighbour was given, else of the last copy, or None."""
+        given = self._given.get((neighbour, msg_id)) or ()
+        return next((trail for trail in given if trail.src == src), None) or self.get(src, msg_id)
 
     def source_of(self, neighbour: PeerId, msg_id: str) -> str:
         """Return who sent what a neighbour was given, or nothing; of several who waits longest."""
-        sources = self._sources.get((neighbour, msg_id))
-        if sources is None:
+        given = self._given.get((neighbour, msg_id))
+        if given is None:
             return ""
-        waiting = (src for src in sources if (trail := self.get(src, msg_id)) and not trail.is_settled)
-        return next(waiting, sources[-1])
+        return next((trail for trail in given if not trail.is_settled), given[-1]).src
 
     def add(self, trail: Trail) -> None:
         """Remember where a message went."""
         self._trails.put((trail.src, trail.msg_id), trail)
         key = (trail.after, trail.msg_id)
-        others = (src for src in self._sources.get(key) or () if src != trail.src)
-        self._sources.put(key, (*others, trail.src)[-MAX_SOURCES:])
+        others = []
+        for other in self._given.get(key) or ():
+            if other.src == trail.src:
+                other.is_settled = True  # one confirmation is enough for both
+            else:
+                others.append(other)
+        self._given.put(key, (*others, trail)[-MAX_SOURCES:])
 
     def lost(self, after: PeerId, since_s: float) -> list[Trail]:
         """Return those that went to a neighbour last, not before *since_s*, and are not settled."""
@@ -81,4 +90,4 @@ class Trails:
     def rotate(self, now_s: float) -> None:
         """Forget what is too old; to be called now and then."""
         self._trails.rotate(now_s)
-        self._sources.rotate(now_s)
+        self._given.rotate(now_s)

@@ -20,9 +20,10 @@ AWAY_S = (1.0, 40.0)
 PARTED_S = (5.0, 60.0)
 OUTAGE_S = (1.0, 40.0)
 
-#: Seconds by which the rendezvous is back before all other faults are over: whose request was reset leaves it
-#: alone for a minute (docs/protocol.md, 9.19), and then the others must look.
-OUTAGES_OVER_S = 35.0
+#: Seconds by which all can reach the rendezvous before the other faults are over. Who did not reach it backs
+#: off for up to a minute, and whose request was reset has to; then the others must look, which they do every
+#: 30 s (docs/protocol.md, 6 and 9.19).
+REACHED_S = 35.0
 
 #: Seconds by which a clock is put forward or back: what a correction does, and a machine that slept.
 JUMP_S = (-5.0, 120.0)
@@ -53,13 +54,14 @@ class Faults:
         for per_minute, happen in (
             (plan.churn, self._end_somebody),
             (plan.loss_of_links, self._lose_a_link),
-            (plan.partition, self._part),
             (plan.clock_jumps, self._put_a_clock),
         ):
             self._plan_often(per_minute, plan.calm_at_s, happen)
-        outages_over_s = plan.calm_at_s - OUTAGES_OVER_S
-        self._plan_often(plan.outage, outages_over_s, self._end_rendezvous)
-        self._internet.clock.call_at(max(0.0, outages_over_s), self._start_rendezvous)
+        reached_at_s = plan.calm_at_s - REACHED_S
+        self._plan_often(plan.partition, reached_at_s, self._part)
+        self._plan_often(plan.outage, reached_at_s, self._end_rendezvous)
+        for mend in (self._join, self._start_rendezvous):
+            self._internet.clock.call_at(max(0.0, reached_at_s), mend)
 
     def _plan_often(self, per_minute: float, end_s: float, happen: Callable[[], None]) -> None:
         for at_s in poisson(per_minute, FIRST_AT_S, end_s, self._random):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from p2pchat.simulation.topology import Topology
+from p2pchat.simulation.topology import Topology, written
 
 #: Seconds without faults at the end: by then the network must be one again, and every message be settled.
 CALM_S = 60.0
@@ -72,7 +72,7 @@ class Plan:
     @property
     def command(self) -> str:
         """The command that simulates this."""
-        size = [f"--peers {self.peers}", f"--seed {self.seed}", f"--minutes {_number(self.minutes)}"]
+        size = [f"--peers {self.peers}", f"--seed {self.seed}", f"--minutes {written(self.minutes)}"]
         return " ".join(["p2pchat simulate", *size, *self._options()])
 
     @property
@@ -84,7 +84,7 @@ class Plan:
         for field in attrs.fields(Plan):
             value = getattr(self, field.name)
             if field.name not in ("peers", "seed", "minutes") and value != field.default:
-                yield f"--{field.name.replace('_', '-')} {_written(value)}"
+                yield f"--{field.name.replace('_', '-')} {_option(value)}"
 
 
 #: Every kind of fault at once, in a measure that a network of 20 peers must stand.
@@ -102,12 +102,7 @@ MIXED = Plan(
 )
 
 
-def _written(value: object) -> str:
+def _option(value: object) -> str:
     if isinstance(value, tuple):
-        return ",".join(f"{kind}:{_number(share)}" for kind, share in value)
-    return _number(value) if isinstance(value, float) else str(value)
-
-
-def _number(value: float) -> str:
-    """Write a number so that the same one is read again."""
-    return repr(value).removesuffix(".0")
+        return ",".join(f"{kind}:{written(share)}" for kind, share in value)
+    return written(value) if isinstance(value, float) else str(value)

@@ -52,7 +52,7 @@ class Topology:
         return cls(kind, value)
 
     def __str__(self) -> str:
-        return f"nat:{self.share!r}" if self.kind == "nat" else self.kind
+        return f"nat:{written(self.share)}" if self.kind == "nat" else self.kind
 
     @property
     def is_sparse(self) -> bool:
@@ -98,6 +98,11 @@ class Reach:
     def told(self, number: int) -> list[int]:
         """Return whom a peer is told to dial: those that it can dial with a smaller number."""
         return sorted(one for one, other in self.pairs or () if other == number)
+
+
+def written(number: float) -> str:
+    """Write a number so that the same one is read again."""
+    return repr(number).removesuffix(".0")
 
 
 def _random_pairs(peers: int, random: Random) -> set[tuple[int, int]]:

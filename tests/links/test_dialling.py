@@ -200,3 +200,16 @@ class DiallingTests(AliceTestCase):
         self.alice.set_roster(roster)
         self.assertEqual([dialler.peer_id for dialler in self.alice.diallers], [CAROL])
         self.assertEqual(self.alice.not_dialled, 0)
+
+    def test_which_part(self) -> None:
+        """Which part that is, is left to chance, else all would dial the same ones; who is dialled stays."""
+        self.alice.max_dialled = 1
+        for chances, dialled in (((0.1, 0.2), BOB), ((0.2, 0.1), CAROL)):
+            self.alice.set_roster({})
+            drawn = iter(chances)
+            self.patch(self.alice, "_random", lambda drawn=drawn: next(drawn))
+            self.alice.set_roster({BOB: BOBS, CAROL: CAROLS})
+            self.patch(self.alice, "_random", lambda: 0.5)
+            for _ in range(2):
+                self.assertEqual([dialler.peer_id for dialler in self.alice.diallers], [dialled])
+                self.alice.set_roster({BOB: BOBS, CAROL: CAROLS})

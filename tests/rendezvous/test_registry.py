@@ -150,11 +150,18 @@ class ExpiryTests(RegistryTestCase):
         told = [json.loads(record.entry(now_s))["expires_in"] for now_s in moments_s]
         self.assertEqual(told, [record.expires_in_s(now_s) for now_s in moments_s])
 
-    def test_entry_is_kept(self) -> None:
-        """An entry is written anew only where it changed."""
-        record = self.register("alice", ttl_s=10)
-        self.assertIs(record.entry(0.5), record.entry(0.9))
-        self.assertNotEqual(record.entry(0.9), record.entry(1.0))
+    def test_listing_is_kept(self) -> None:
+        """A listing is written anew only in another second, or where something changed."""
+        self.register("alice", ttl_s=10)
+        first = self.registry.listing()
+        self.clock.advance(0.9)
+        self.assertIs(self.registry.listing(), first)
+        self.clock.advance(0.1)
+        self.assertNotEqual(self.registry.listing(), first)
+        self.register("bob")
+        self.assertEqual(self.registry.listing().count(b'"name"'), 2)
+        self.registry.unregister(ALICE)
+        self.assertEqual(self.registry.listing(), b"")
 
     def test_expires_in_is_never_above_the_ttl(self) -> None:
         """Neither rounding nor a clock that was set back shows more than was granted."""

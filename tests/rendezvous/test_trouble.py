@@ -84,7 +84,7 @@ class TroubleTests(RegistrationTestCase):
             self.stop(registration)
 
     def test_ended_while_it_answered(self) -> None:
-        """A reset by a server that is not there any more is no ban: it is asked again as soon as any other."""
+        """A reset by a server that is not there any more is no ban: it is asked again soon."""
         self.server.say = lambda request: Reset()
         self.start(0)
         self.server.close()

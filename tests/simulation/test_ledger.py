@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
 from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
-from p2pchat.simulation.ledger import CONFIRMED, UNKNOWN, Ledger, Person, Said, To
+from p2pchat.simulation.ledger import CONFIRMED, LOST, UNKNOWN, Ledger, Person, Said, To
 
 ALICE, BOB, CAROL = PeerId("alice@UnB"), PeerId("bob@UnB"), PeerId("carol@Giga")
 
@@ -173,22 +173,20 @@ class OutcomeTests(LedgerTestCase):
         self.ledger.gone(self.alice)
         self.assertEqual((told.outcome, untold.outcome, others.outcome), ("no_route", UNKNOWN, ""))
 
-    def test_open(self) -> None:
-        """Open are messages to one peer that were said by some time and have no outcome."""
+    def test_lost(self) -> None:
+        """Lost are the messages to one peer that have no outcome."""
         early = self.say()
         self.say(ToAll())
         settled = self.say()
         self.ledger.told(self.alice, failed("id-3"))
-        self.now_s = 20.0
-        self.say()
-        self.assertEqual(self.ledger.open_since(10.0), [early])
-        self.assertEqual(settled.outcome, "no_route")
+        self.assertEqual(self.ledger.give_up(), [early])
+        self.assertEqual((early.outcome, settled.outcome), (LOST, "no_route"))
 
     def test_other_events(self) -> None:
         """What else a program tells is of no matter."""
         self.say()
         self.ledger.told(self.alice, events.NeighbourDown(BOB, "it left"))
-        self.assertEqual((self.violations, self.ledger.open_since(99.0)[0].outcome), ([], ""))
+        self.assertEqual((self.violations, len(self.ledger.give_up())), ([], 1))
 
     def test_keys(self) -> None:
         """Each text has a key of its own, and all are listed in the order in which they were said."""

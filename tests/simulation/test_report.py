@@ -99,6 +99,7 @@ class TextTests(ReportTestCase):
             ("", False),
         ):
             self.say(outcome, is_shown)
+        self.assertEqual(len(self.ledger.give_up()), 1)
         report = self.report
         self.assertEqual((report.sent, report.confirmed, report.failed), (10, 5, 3))
         self.assertEqual(list(report.failed_by_reason.items()), [("busy", 1), ("no_route", 2)])

@@ -130,7 +130,7 @@ class TalkTests(TownTestCase):
             talk._to_one()
             talk._to_many()
         outcomes = {said.is_cast: said.outcome for said in self.said}
-        self.assertEqual(outcomes, {False: "refused: busy", True: "refused"})
+        self.assertEqual(outcomes, {False: "refused: busy", True: "refused: busy"})
 
     def test_told_while_sending(self) -> None:
         """An outcome that comes while a message is being sent is that message's."""
