@@ -79,11 +79,8 @@ class Simulation:
         self.ledger = Ledger(lambda: self.clock.now_s, self.violated)
         self.rendezvous = Rendezvous(self.internet)
         self.residents = self._populate(reach.told)
-        self._trace = (
-            None if trace_to is None else Trace(trace_to, plan.command, self.clock.seconds, self._name_of)
-        )
-        honest = [resident for resident in self.residents if resident.is_honest]
-        self._talk = Talk(plan, self.clock, self.ledger, honest, self._random("talk"))
+        self._trace = None if trace_to is None else self._write_to(trace_to)
+        self._talk = Talk(plan, self.clock, self.ledger, self.honest, self._random("talk"))
         self.faults = Faults(
             plan,
             self.internet,
@@ -191,8 +188,9 @@ class Simulation:
         if self._trace is not None:
             self._trace.told(person, event)
 
-    def _name_of(self, ip: str) -> str:
-        return next((resident.own for resident in self.residents if resident.ip == ip), "rendezvous")
+    def _write_to(self, file: IO[bytes]) -> Trace:
+        names = {resident.ip: resident.own for resident in self.residents}
+        return Trace(file, self.plan.command, self.clock.seconds, lambda ip: names.get(ip, "rendezvous"))
 
     def _fault_ended(self, kind: str) -> None:
         self._recovering.append(Recovery(kind, self.clock.now_s))
@@ -208,7 +206,7 @@ class Simulation:
             self._recovering.clear()
 
     def _look_at_tables(self) -> None:
-        up = [resident for resident in self.residents if resident.node is not None and resident.is_honest]
+        up = [resident for resident in self.honest if resident.node is not None]
         for number in range(min(LOOKED_AT, len(up))):
             resident = up[(self._turn + number) % len(up)]
             assert resident.node is not None, "chosen above"
