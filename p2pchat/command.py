@@ -16,7 +16,7 @@ from twisted.python import usage
 
 from p2pchat.options import StrictOptions, number
 from p2pchat.simulation.liars import LIARS, parse_liars
-from p2pchat.simulation.plan import CALM_S, MIXED, Plan
+from p2pchat.simulation.plan import MIXED, Plan, option_text
 from p2pchat.simulation.replay import BadTrace, Choice, replay
 from p2pchat.simulation.report import report_on
 from p2pchat.simulation.simulation import Simulation
@@ -24,9 +24,6 @@ from p2pchat.simulation.topology import Topology
 
 #: The most peers that are simulated. With more a machine of today has no memory left.
 MAX_PEERS = 5000
-
-#: The shortest run: the calm at the end, and as much before it.
-MIN_MINUTES = 2 * CALM_S / 60.0
 
 _BAR = "{percentage:3.0f} % {bar} {n:.1f} of {total:g} simulated minutes, {elapsed}{postfix}"
 
@@ -56,10 +53,7 @@ _SHARE = decimal(0, 1)
 _PLAN: dict[str, tuple[Callable[[str], Any], str]] = {
     "peers": (number(1, MAX_PEERS), f"Peers, 1 to {MAX_PEERS}."),
     "seed": (number(0, 999_999_999), "Whole number that decides everything left to chance."),
-    "minutes": (
-        decimal(MIN_MINUTES, 100_000),
-        f"Simulated minutes, at least {MIN_MINUTES:g}; the last is calm.",
-    ),
+    "minutes": (decimal(0, 100_000), "Simulated minutes; the last is calm, and it is two at least."),
     "topology": (Topology.parse, "Who can dial whom: random, line, ring, star, full or nat:0.3."),
     "messages": (_RATE, "Messages to one peer, a minute in the whole network."),
     "casts": (_RATE, "Messages to many, a minute in the whole network."),
@@ -75,6 +69,10 @@ _PLAN: dict[str, tuple[Callable[[str], Any], str]] = {
         f"Shares of hostile peers, as in 0.1 or black-hole:0.2; kinds: {', '.join(LIARS)}.",
     ),
 }
+
+
+def _default(name: str) -> str:
+    return option_text(getattr(Plan(), name.replace("-", "_"))) or "none"
 
 
 class _Options(StrictOptions):
@@ -102,7 +100,7 @@ class SimulateOptions(_Options):
         "same options and seed do the same, byte for byte. The exit status is 0 if no invariant broke."
     )
     optParameters: ClassVar[list[list[Any]]] = [
-        *([name, None, None, text] for name, (_, text) in _PLAN.items()),
+        *([name, None, None, f"{text} [default: {_default(name)}]"] for name, (_, text) in _PLAN.items()),
         ["trace", None, None, "File to write every message on every link to, for p2pchat replay."],
     ]
     optFlags: ClassVar[list[list[Any]]] = [
@@ -197,7 +195,7 @@ class ReplayOptions(_Options):
 class Options(StrictOptions):
     """What ``p2pchat`` takes."""
 
-    synopsis = "COMMAND [options]"
+    synopsis = "Usage: p2pchat"
     subCommands: ClassVar[list[list[Any]]] = [
         ["simulate", None, SimulateOptions, "Run a network of real peers on simulated time, through faults."],
         ["replay", None, ReplayOptions, "Walk through what simulate --trace has written."],
@@ -214,7 +212,7 @@ class Options(StrictOptions):
 
 def run_with_progress(simulation: Simulation, err: TextIO) -> None:
     """Let a simulation run; where somebody looks, show how far it is, and how many lines arrive a second."""
-    minutes, began_s = simulation.plan.minutes, time.perf_counter()
+    minutes, began_s = simulation.plan.seconds / 60.0, time.perf_counter()
     # Not disabled: `err` is a terminal. What is not must be the same in every run.
     with tqdm(total=minutes, unit="min", file=err, disable=None, bar_format=_BAR) as bar:
 

@@ -17,7 +17,6 @@ from p2pchat.command import (
     BROKEN,
     INTERRUPTED,
     MAX_PEERS,
-    MIN_MINUTES,
     WRONG,
     SimulateOptions,
     console_script,
@@ -77,8 +76,8 @@ class SimulateOptionsTests(SynchronousTestCase):
 
     def test_shortest(self) -> None:
         """The shortest run has two minutes: the faults, and the calm."""
-        self.assertEqual(MIN_MINUTES, 2.0)
-        self.assertEqual(self.plan("--minutes", "2").minutes, 2.0)
+        for minutes, seconds in (("0.5", 120.0), ("2", 120.0), ("3", 180.0)):
+            self.assertEqual(self.plan("--minutes", minutes).seconds, seconds)
 
     def test_decimal(self) -> None:
         """A number is read between the least and the most, those included."""
@@ -106,7 +105,7 @@ class WrongOptionTests(SynchronousTestCase):
         for name, wrong, expected in (
             ("peers", ("0", str(MAX_PEERS + 1), "x", "1.5", ""), "expected a whole number from 1 to 5000"),
             ("seed", ("-1", "1000000000", "x"), "expected a whole number from 0 to 999999999"),
-            ("minutes", ("1.9", "100001", "x", "nan", ""), "expected a number from 2 to 100000"),
+            ("minutes", ("-1", "100001", "x", "nan", ""), "expected a number from 0 to 100000"),
             ("topology", ("mesh", "", "ring:1"), topology),
             ("topology", ("nat:2", "nat:x"), "expected a share from 0 to 1 behind nat:"),
             ("liars", ("x:1", "1", ""), "expected a share below 1, or KIND:SHARE with one of black-hole, "),

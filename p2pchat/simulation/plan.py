@@ -56,8 +56,8 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """How long it lasts."""
-        return self.minutes * 60.0
+        """How long it lasts: the calm at the end, and as much before it, at least."""
+        return max(self.minutes * 60.0, 2 * CALM_S)
 
     @property
     def calm_at_s(self) -> float:
@@ -84,7 +84,7 @@ class Plan:
         for field in attrs.fields(Plan):
             value = getattr(self, field.name)
             if field.name not in ("peers", "seed", "minutes") and value != field.default:
-                yield f"--{field.name.replace('_', '-')} {_option(value)}"
+                yield f"--{field.name.replace('_', '-')} {option_text(value)}"
 
 
 #: Every kind of fault at once, in a measure that a network of 20 peers must stand.
@@ -102,7 +102,8 @@ MIXED = Plan(
 )
 
 
-def _option(value: object) -> str:
+def option_text(value: object) -> str:
+    """Write the value of an option so that the same one is read again."""
     if isinstance(value, tuple):
         return ",".join(f"{kind}:{written(share)}" for kind, share in value)
     return written(value) if isinstance(value, float) else str(value)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec import Struct
 
-from p2pchat.simulation.invariants import BOUNDS, MAX_TOLD, SERVER_BOUNDS
+from p2pchat.simulation.invariants import BOUNDS, SERVER_BOUNDS
 from p2pchat.simulation.ledger import CONFIRMED, LOST, UNKNOWN, Said
 from p2pchat.simulation.simulation import Simulation
 
@@ -196,8 +196,8 @@ def report_on(simulation: Simulation) -> Report:
         discovery=tap.kinds["WHO_HAS"] + tap.kinds["WHO_HAS_HIT"],
         one_network_s={kind: Spread.of(took) for kind, took in sorted(simulation.recovered_s.items())},
         peaks={name: Peak(size, bounds[name]) for name, size in sorted(simulation.peaks.found.items())},
-        violations=broken[:MAX_TOLD],
-        violations_not_told=len(broken[MAX_TOLD:]),
+        violations=broken,
+        violations_not_told=simulation.violations_not_told,
     )
 
 

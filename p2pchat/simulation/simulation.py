@@ -17,7 +17,14 @@ from p2pchat.protocol.names import PeerId
 from p2pchat.simulation import invariants
 from p2pchat.simulation.faults import Faults
 from p2pchat.simulation.internet import Internet
-from p2pchat.simulation.invariants import BOUNDS, SERVER_BOUNDS, FailureObserver, Peaks, Violation
+from p2pchat.simulation.invariants import (
+    BOUNDS,
+    MAX_TOLD,
+    SERVER_BOUNDS,
+    FailureObserver,
+    Peaks,
+    Violation,
+)
 from p2pchat.simulation.ledger import Ledger, Person
 from p2pchat.simulation.liars import LIARS, Cast
 from p2pchat.simulation.plan import Plan
@@ -66,6 +73,7 @@ class Simulation:
     def __init__(self, plan: Plan, trace_to: IO[bytes] | None = None) -> None:
         self.plan = plan
         self.violations: list[Violation] = []
+        self.violations_not_told = 0
         self.peaks = Peaks()
         self.wiretap = Wiretap()
         #: Seconds that it took to become one network again, by kind of fault.
@@ -112,7 +120,10 @@ class Simulation:
 
     def violated(self, rule: str, what: str) -> None:
         """Note that something happened which must never happen."""
-        self.violations.append(Violation(round(self.clock.now_s, 3), rule, what))
+        if len(self.violations) < MAX_TOLD:
+            self.violations.append(Violation(round(self.clock.now_s, 3), rule, what))
+        else:
+            self.violations_not_told += 1
         self.tell(f"VIOLATION: {rule}: {what}")
 
     def tell(self, what: str) -> None:
