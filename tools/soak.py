@@ -10,7 +10,6 @@ import argparse
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 
 import attrs
@@ -40,38 +39,52 @@ def start_process() -> None:
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
 
 
-def add_up(reports: Iterable[Report], total: int) -> tuple[Counter[str], int]:
-    """Return what all reports have together, and how many seeds failed; tell those as they come."""
-    counts: Counter[str] = Counter()
-    failed = 0
-    for report in tqdm(reports, total=total, unit="seed", disable=None):
-        counts.update({name: getattr(report, name) for name in COUNTS})
+@attrs.define
+class Sum:
+    """What came of all seeds so far."""
+
+    seeds: int = 0
+    broken: int = 0
+    counts: Counter[str] = attrs.Factory(Counter)
+
+    def add(self, report: Report) -> None:
+        """Take one seed, and tell at once if it failed."""
+        self.seeds += 1
+        self.counts.update({name: getattr(report, name) for name in COUNTS})
         if not report.is_good:
-            failed += 1
+            self.broken += 1
             print("\n".join(report.verdict()), flush=True)
-    return counts, failed
+
+    def tell(self) -> None:
+        """Print it."""
+        for name in COUNTS:
+            print(f"  {name:<12}{self.counts[name]:>12}")
+        print(f"{self.broken} of {self.seeds} seeds broke an invariant.")
 
 
 def main() -> int:
-    """Read the command line, and run."""
+    """Read the command line, and run; what was done until it is interrupted counts."""
     parser = argparse.ArgumentParser(description="Simulate a mixed-fault network from many seeds.")
     parser.add_argument("--seeds", type=int, default=10000)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--peers", type=int, default=20)
-    parser.add_argument("--minutes", type=float, default=2.5)
+    parser.add_argument("--minutes", type=float, default=2.25)
     options = parser.parse_args()
     seeds = range(options.first, options.first + options.seeds)
     peers, minutes = [options.peers] * len(seeds), [options.minutes] * len(seeds)
+    total = Sum()
     with ProcessPoolExecutor(os.cpu_count(), initializer=start_process) as processes:
         reports = processes.map(simulate, seeds, peers, minutes, chunksize=CHUNK)
-        counts, failed = add_up(reports, len(seeds))
+        try:
+            for report in tqdm(reports, total=len(seeds), unit="seed", disable=None):
+                total.add(report)
+        except KeyboardInterrupt:
+            processes.shutdown(cancel_futures=True)
     print(
-        f"Seeds {seeds[0]} to {seeds[-1]}, {options.peers} peers, {options.minutes:g} simulated minutes each:"
+        f"Seeds from {options.first} on, {options.peers} peers, {options.minutes:g} simulated minutes each:"
     )
-    for name in COUNTS:
-        print(f"  {name:<12}{counts[name]:>12}")
-    print(f"{failed} seeds broke an invariant.")
-    return 1 if failed else 0
+    total.tell()
+    return 0 if total.seeds == len(seeds) and not total.broken else 1
 
 
 if __name__ == "__main__":
