@@ -211,8 +211,9 @@ class Registration(Service):
 
     async def _register(self) -> None:
         registered = await self._ask(self._send_register)
-        # It is back. What fails now is not one more of the same.
-        self._backoff.succeeded()
+        if self.registered is None:
+            # It is back. What fails now is not one more of the same.
+            self._backoff.succeeded()
         now_s = self._reactor.seconds()
         if self._has_run_out() and self.roster.addresses:
             self._others_back_at_s = now_s + (SHARED_RETURN_S if self.shared else RETURN_S)

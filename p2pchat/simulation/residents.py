@@ -71,8 +71,6 @@ class Resident:
     host: MemoryHost | None = None
     node: Node | None = None
     person: Person | None = None
-    #: What its programs counted that have ended, by name.
-    counted: dict[str, int] = attrs.Factory(dict)
 
     @property
     def is_up(self) -> bool:
@@ -126,8 +124,6 @@ class Resident:
         assert node is not None, "only who is up is ended"
         assert person is not None, "who has a node has somebody at it"
         self.node = self.person = None
-        for name, count in attrs.asdict(node.router.tally).items():
-            self.counted[name] = self.counted.get(name, 0) + count
         return node, person
 
 

@@ -33,6 +33,12 @@ class TroubleTests(RegistrationTestCase):
         gaps = [round(gap) for gap in gaps_of(times)]
         self.assertEqual(gaps, [1, 2, 4, 8, 16, 32, 60, 60, 60])
 
+    def test_back_off_where_only_discover_fails(self) -> None:
+        """The same where REGISTER is answered each time, and DISCOVER never is."""
+        self.server.say = lambda request: GARBAGE if request.kind == "DISCOVER" else None
+        self.start(600)
+        self.assertLess(len(self.server.times("DISCOVER")), 25)
+
     def test_back_off_with_jitter(self) -> None:
         """Section 6: the waits are spread over the upper half of their range."""
         self.server.close()
