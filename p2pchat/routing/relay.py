@@ -1,32 +1,20 @@
-"""Messages of others to one peer: passed on, passed back, refused (docs/protocol.md, 4, 5 and 8)."""
+"""Messages of others to one peer: passed on, or refused (docs/protocol.md, 4, 5 and 8)."""
 
 from __future__ import annotations
 
 from collections import deque
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from p2pchat.protocol.codec import complete, encode, pass_on, pass_on_plain
-from p2pchat.protocol.errors import MEANINGS, NO_WAY, ErrorCode, ProtocolError
-from p2pchat.protocol.messages import (
-    ORIGIN_TTL,
-    Ack,
-    Error,
-    RelayFail,
-    RelayOk,
-    Send,
-    TtlExpired,
-)
+from p2pchat.protocol.codec import encode, pass_on, pass_on_plain
+from p2pchat.protocol.errors import ErrorCode, ProtocolError
+from p2pchat.protocol.messages import ORIGIN_TTL, RelayFail, RelayOk, Send, TtlExpired
 from p2pchat.protocol.names import PeerId
 from p2pchat.routing.discovery import Discovery
 from p2pchat.routing.neighbourhood import CROWDED_HOLD_S, HOLD_S, Neighbour, Neighbourhood, confirms
 from p2pchat.routing.recent import Recent
 from p2pchat.routing.routes import Route
 from p2pchat.routing.trails import Trail, Trails
-
-#: What a relay reports on a SEND that it was given.
-Report = RelayOk | RelayFail | TtlExpired
 
 #: Seconds that a message may wait here for a way; its source sends it again after 5 s.
 PARK_S = 2.0
@@ -65,16 +53,18 @@ class Parcel(Struct, frozen=True, eq=False):
 
 
 class Relay:
-    """Passes on what is for another peer. The router creates and owns it."""
+    """Passes on what is for another peer. The router creates and owns it.
 
-    def __init__(self, hood: Neighbourhood, discovery: Discovery) -> None:
+    :param trails: where it notes what came from where and went where.
+    """
+
+    def __init__(self, hood: Neighbourhood, discovery: Discovery, trails: Trails) -> None:
         self._hood = hood
         self._discovery = discovery
-        now_s = hood.now()
-        self._trails = Trails(now_s)
+        self._trails = trails
         #: How often a message came and who brought it last, by (src, msg_id, attempt, payload): msg_ids of
         #: some collide.
-        self._copies: Recent[tuple[int, PeerId]] = Recent(now_s)
+        self._copies: Recent[tuple[int, PeerId]] = Recent(hood.now())
         self._parked: list[Parcel] = []
         #: Those that wait for their confirmation, the oldest first.
         self._watched: deque[Trail] = deque(maxlen=MAX_WATCHED)
@@ -283,90 +273,3 @@ class Relay:
         if neighbour.peer_id == message.src and not neighbour.plain:
             report = kind(message.msg_id, str(self._hood.own), message.src, str(reason), ORIGIN_TTL)
             neighbour.write(encode(report))
-
-    # What goes back.
-
-    def on_ack(self, neighbour: Neighbour, message: Ack, line: bytes) -> None:
-        """Pass a confirmation back the way that the message came."""
-        src = self._told_to(neighbour, message.dst, message.msg_id)
-        if not src:
-            self._hood.tally.no_way_back += 1
-            return
-        trail = self._trails.over(neighbour.peer_id, src, message.msg_id)
-        subject = message.from_ or message.src or neighbour.peer_id
-        if trail is not None:
-            if neighbour.plain and neighbour.peer_id == trail.dst:
-                subject = trail.dst  # plain peers may call themselves anything
-            elif subject != trail.dst:
-                self._hood.tally.forged += 1
-                return
-            self._confirm(neighbour, trail)
-        if (message.from_, message.dst) != (subject, src):
-            # Without a dst it was written for one link: its ttl says nothing about those behind.
-            ttl = message.ttl if src == message.dst else ORIGIN_TTL
-            message = replace(message, from_=subject, src=subject, dst=src, ttl=ttl)
-            line = complete(line, message)
-        self._back(neighbour, message, line, trail)
-
-    def _told_to(self, neighbour: Neighbour, dst: str, msg_id: str) -> str:
-        """Return for whom an answer is; it may name nobody, or the relay that its sender sees (9.10)."""
-        return dst if dst not in ("", self._hood.own) else self._trails.source_of(neighbour.peer_id, msg_id)
-
-    def _confirm(self, neighbour: Neighbour, trail: Trail) -> None:
-        if neighbour.peer_id == trail.after:
-            now_s = self._hood.now()
-            rtt_s = None if trail.is_settled else now_s - trail.at_s
-            trail.is_settled = True
-            self._hood.routes.confirm(trail.dst, trail.after, now_s, rtt_s)
-
-    def on_error(self, neighbour: Neighbour, message: Error, line: bytes) -> bool:
-        """Pass an ERROR back the way that the message came; False where nobody here knows of it."""
-        src = self._told_to(neighbour, message.dst, message.ref)
-        if not src:
-            return False
-        whole = _whole(neighbour, message, src)
-        if whole is not message:
-            message, line = whole, complete(line, whole)
-        trail = self._trails.over(neighbour.peer_id, src, message.ref)
-        if trail is not None and trail.after == neighbour.peer_id and message.reason in NO_WAY:
-            self._hood.routes.drop(trail.dst, trail.after)
-        self._back(neighbour, message, line, trail)
-        return True
-
-    def on_report(self, neighbour: Neighbour, message: Report, line: bytes) -> None:
-        """Pass a report of a relay back the way that the message came."""
-        self._back(neighbour, message, line, self._trails.get(message.dst, message.msg_id))
-
-    def _back(
-        self, neighbour: Neighbour, message: Ack | Error | Report, line: bytes, trail: Trail | None
-    ) -> None:
-        """Pass something back: where the message came from, else by route."""
-        hood = self._hood
-        if not hood.quota(neighbour).answers.take(hood.now()):
-            hood.tally.over_quota += 1  # nobody is told, since nobody waits for an answer to an answer
-            neighbour.hold(HOLD_S)
-            return
-        before = None if trail is None else hood.neighbours.get(trail.before)
-        if before is None and message.dst:
-            way = hood.routes.best(message.dst, hood.now(), but=neighbour.peer_id)
-            before = None if way is None else hood.neighbours[way.hop]
-        # The ttl of a plain peer is 1 by its rules, and says nothing about the way back.
-        ttl = ORIGIN_TTL if neighbour.plain else min(message.ttl, ORIGIN_TTL)
-        is_unwanted = before is not None and before.plain and isinstance(message, Report)  # 9.1
-        if before is None or before is neighbour or ttl <= 0 or is_unwanted:
-            hood.tally.no_way_back += 1
-            return
-        line = pass_on_plain(line, message) if before.plain else pass_on(line, ttl=ttl - 1)
-        hood.tally.relayed_back += before.pass_on(line, neighbour.peer_id)
-
-
-def _whole(neighbour: Neighbour, message: Error, src: str) -> Error:
-    """Give an ERROR of a neighbour both forms of section 8 and a dst, unless it has them."""
-    reason = message.reason
-    if reason and not (message.error and message.code):
-        message = replace(message, error=reason, code=reason)
-    if src == message.dst:
-        return message
-    # Whoever reads it gets it from a relay, and must know whose words these are.
-    detail = f"{neighbour.peer_id} says: {message.detail or MEANINGS.get(reason, reason)}"
-    return replace(message, dst=src, detail=detail[: Error.MAX_DETAIL])

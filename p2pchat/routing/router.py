@@ -4,7 +4,8 @@
 
     Router           shows what is for us, confirms it, and hands the rest to
       Sender         our own messages: tries, waits, outcomes
-      Relay          messages of others to one peer: passed on, passed back, refused
+      Relay          messages of others to one peer: passed on, refused
+      Returns        what goes back: ACKs, ERRORs, relay reports
       Flood          messages of others to many
       Discovery      WHO_HAS, asked and answered
       Neighbourhood  what they share: neighbours, routes, quotas, counters
@@ -36,9 +37,11 @@ from p2pchat.routing.discovery import Discovery
 from p2pchat.routing.flood import Flood
 from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood, Tally, hops_of
 from p2pchat.routing.relay import Relay
+from p2pchat.routing.returns import Returns
 from p2pchat.routing.routes import Routes
 from p2pchat.routing.seen import Seen
 from p2pchat.routing.sender import Outcomes, Sender
+from p2pchat.routing.trails import Trails
 
 #: Complaints of peers that the user is shown per second; the others are counted.
 COMPLAINTS_PER_S = 5
@@ -74,7 +77,9 @@ class Router:
         self.complaints = Allowance(COMPLAINTS_PER_S)
         self.hood = Neighbourhood(own, now, new_id)
         self.discovery = Discovery(self.hood, house.seek, self._found)
-        self.relay = Relay(self.hood, self.discovery)
+        trails = Trails(now())
+        self.relay = Relay(self.hood, self.discovery, trails)
+        self.returns = Returns(self.hood, trails)
         self.flood = Flood(self.hood)
         self.sender = Sender(self.hood, self.discovery, house)
         self._own = own
@@ -233,7 +238,7 @@ class Router:
 
     def _on_ack(self, neighbour: Neighbour, message: Ack, line: bytes) -> None:
         if message.dst not in ("", self._own) or not self.sender.on_ack(neighbour, message):
-            self.relay.on_ack(neighbour, message, line)
+            self.returns.on_ack(neighbour, message, line)
 
     def _on_who_has(self, neighbour: Neighbour, message: WhoHas, line: bytes) -> None:
         self.discovery.on_who_has(neighbour, message, line)
@@ -243,7 +248,7 @@ class Router:
         self, neighbour: Neighbour, message: RelayOk | RelayFail | TtlExpired, line: bytes
     ) -> None:
         if message.dst not in ("", self._own):
-            self.relay.on_report(neighbour, message, line)
+            self.returns.on_report(neighbour, message, line)
         elif isinstance(message, RelayOk):
             self.sender.on_passed_on(neighbour, message.msg_id)
         else:
@@ -259,7 +264,7 @@ class Router:
             or self.discovery.refusal(neighbour, message)
         ):
             return
-        if not self.relay.on_error(neighbour, message, line) and self.complaints.take(self._now()):
+        if not self.returns.on_error(neighbour, message, line) and self.complaints.take(self._now()):
             self._house.complained(neighbour, message)
 
     def _learn(self, neighbour: Neighbour, src: str, ttl: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Protocol
 
 from msgspec import UNSET
@@ -219,7 +218,7 @@ class Sender:
         Who lies behind the next hops is not known here, and few tries are left.
         """
         hops: list[PeerId] = []
-        for way in self._untried(delivery, but):
+        for way in self._hood.untried(delivery.dst, delivery.hops, but):
             delivery.copies += 1
             if self._write(way, delivery):
                 hops.append(way.hop)
@@ -227,25 +226,6 @@ class Sender:
                 break
         delivery.hops += tuple(hops)
         return tuple(hops)
-
-    def _untried(self, delivery: Delivery, but: str) -> Iterator[Route]:
-        """Yield ways over next hops that were not tried, those that lost nothing first.
-
-        Among them are neighbours of which no way is known, and that lose nothing: they can look for one.
-        Questions spread, and answers come back, over the quickest neighbours only; those may be the liars.
-        Such a way is learned when it is its turn, since what nobody told of is not to be kept unused.
-        """
-        routes, dst, now_s = self._hood.routes, delivery.dst, self._hood.now()
-        ways = [way for way in routes.ways(dst, now_s, but) if way.hop not in delivery.hops]
-        doubtful = [way for way in ways if way.losses(now_s) > 0 or routes.is_doubted(way.hop)]
-        yield from (way for way in ways if way not in doubtful)
-        tried = {*delivery.hops, *(way.hop for way in ways)}
-        for near in self._hood.relays(but):
-            if near.peer_id not in tried and not routes.is_doubted(near.peer_id):
-                route = routes.learn(dst, near.peer_id, None, now_s)
-                if route is not None:
-                    yield route
-        yield from doubtful
 
     def _give(self, delivery: Delivery, but: str) -> Route | None:
         """Write a message to the first next hop that has room; those that it went to before come last."""

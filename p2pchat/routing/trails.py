@@ -33,7 +33,7 @@ class Trail(Struct, gc=False):
 
 
 class Trails:
-    """The trails of the last one to two minutes. The relay creates and owns it.
+    """The trails of the last one to two minutes. The router creates and owns it; the relay writes it.
 
     :param now_s: the present time, in seconds of the clock that `rotate` is told.
     """
