@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 import attrs
@@ -13,7 +13,7 @@ from p2pchat.protocol.framing import MAX_LINE
 from p2pchat.protocol.messages import ORIGIN_TTL, Error, Message
 from p2pchat.protocol.names import PeerId
 from p2pchat.routing.quotas import NOTHING, Limits, Quota
-from p2pchat.routing.routes import Route, Routes
+from p2pchat.routing.routes import Routes
 
 #: Seconds that nothing is read from a neighbour that filled a queue or a quota: long enough that a flood
 #: costs next to nothing, short enough that nobody else who sends through it notices.
@@ -124,24 +124,19 @@ class Neighbourhood:
         relays = self.relays(but)
         return [near for near in relays if not self.routes.is_suspect(near.peer_id, now_s)] or relays
 
-    def untried(self, dst: str, tried: Collection[str], but: str = "") -> Iterator[Route]:
-        """Yield ways over next hops that a message was not given to yet, those that lost nothing first.
+    def untried(self, dst: str, tried: Collection[str], but: str = "") -> list[PeerId]:
+        """Return next hops that a message was not given to yet, those that lost nothing first.
 
         Among them are neighbours of which no way is known, and that lose nothing: they can look for one.
         Questions spread, and answers come back, over the quickest neighbours only; those may be the liars.
-        Such a way is learned when it is its turn, since what nobody told of is not to be kept unused.
         """
         routes, now_s = self.routes, self.now()
         ways = [way for way in routes.ways(dst, now_s, but) if way.hop not in tried]
-        doubtful = [way for way in ways if way.losses(now_s) > 0 or routes.is_doubted(way.hop)]
-        yield from (way for way in ways if way not in doubtful)
-        tried = {*tried, *(way.hop for way in ways)}
-        for near in self.relays(but):
-            if near.peer_id not in tried and not routes.is_doubted(near.peer_id):
-                route = routes.learn(dst, near.peer_id, None, now_s)
-                if route is not None:
-                    yield route
-        yield from doubtful
+        doubtful = [way.hop for way in ways if way.losses(now_s) > 0 or routes.is_doubted(way.hop)]
+        good = [way.hop for way in ways if way.hop not in doubtful]
+        others = [near.peer_id for near in self.relays(but) if not routes.is_doubted(near.peer_id)]
+        helpers = [hop for hop in others if hop not in tried and hop not in good]
+        return good + helpers + doubtful
 
     def learn(self, src: str, neighbour: Neighbour, hops: int | None) -> None:
         """A message of *src* came through a neighbour, so that *src* can be reached there."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
 from p2pchat.protocol.codec import encode, pass_on, pass_on_plain
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
@@ -32,6 +34,14 @@ BLAME_AFTER_S = 2.0
 #: source waits, which may try again through somebody else.
 LOST_AFTER_S = 5.0
 
+#: From this copy of a message on it is known that the ways over which it went first did not work, so a relay
+#: gives it to two next hops.
+SPREAD_FROM = 3
+
+#: The number of the copies that relays make. Where two of them meet one goes on, each relay gives it to two
+#: next hops again, and nobody is blamed for one that gets lost.
+SPARE = 99
+
 #: Messages that are watched for that. In a flood of more, the next hops of some are not blamed.
 MAX_WATCHED = 4096
 
@@ -50,6 +60,16 @@ class Parcel(Struct, frozen=True, eq=False):
     attempt: int | None
     avoid: str
     until_s: float
+
+    @property
+    def number(self) -> int:
+        """Which copy of the message it is, counted from 1."""
+        return _number(self.message) if self.attempt is None else self.attempt
+
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        """What tells it from others; not only by msg_id, since those of some collide."""
+        return self.message.src, self.message.msg_id, self.number, self.message.payload
 
 
 class Relay:
@@ -156,13 +176,13 @@ class Relay:
             return
         self._copies.put(key, (copies + 1, neighbour.peer_id))
         avoid = self._avoid(trail)
-        attempt = copies + 1 if copies else None
+        attempt = min(copies + 1, SPARE - 1) if copies else None
         self._pass_on(Parcel(neighbour, message, line, attempt, avoid, hood.now() + PARK_S))
 
     def _on_copy(self, neighbour: Neighbour, message: Send, bringer: str) -> None:
         """The same once more: a duplicate from where it came before; from elsewhere it goes in a circle."""
         self._hood.tally.duplicates += 1
-        if neighbour.peer_id != bringer:
+        if neighbour.peer_id != bringer and _number(message) < SPARE:
             detail = f"it came back to {self._hood.own}, so there is no way to {message.dst} through it"
             self._refuse(neighbour, message, ErrorCode.NO_ROUTE, detail)
 
@@ -185,54 +205,81 @@ class Relay:
         hood, message, source = self._hood, parcel.message, parcel.source
         now_s = hood.now()
         best = hood.routes.best(message.dst, now_s, but=source.peer_id)
-        if best is None:
-            self._park(parcel)
-            return
+        is_full = False
         try:
-            if best.hop not in (parcel.avoid, message.src) and self._give(parcel, best, now_s):
-                return
-            others = self._others(parcel, best, now_s)
-            if any(self._give(parcel, way, now_s) for way in others):
-                return
+            for way in () if best is None else self._ways(parcel, best, now_s):
+                if self._give(parcel, way.hop, now_s):
+                    hood.routes.touch(way, now_s)
+                    self._spread(parcel, way, now_s)
+                    return
+                is_full = True
         except ProtocolError as problem:
             self._refuse(source, message, problem.code, f"{hood.own} says: {problem.detail}")
             return
-        if best.hop == message.src and not others:
+        if not is_full:
             self._park(parcel)
             return
         self._refuse(source, message, ErrorCode.BUSY, f"too much waits at {hood.own} for {message.dst}")
         source.hold(HOLD_S)
 
-    def _others(self, parcel: Parcel, best: Route, now_s: float) -> list[Route]:
-        """Return the ways to take instead of the best, the one that failed last, never the way back."""
+    def _ways(self, parcel: Parcel, best: Route, now_s: float) -> Iterator[Route]:
+        """Yield the ways to take, the best first, the one that failed last, never the way back."""
         message, avoid = parcel.message, parcel.avoid
+        is_good = best.hop not in (avoid, message.src)
+        if is_good:
+            yield best
         ways = self._hood.routes.ways(message.dst, now_s, but=parcel.source.peer_id)
-        others = [way for way in ways if way.hop != message.src and (way is not best or way.hop == avoid)]
-        return sorted(others, key=lambda way: way.hop == avoid)
+        others = [way for way in ways if way.hop != message.src and not (is_good and way is best)]
+        yield from sorted(others, key=lambda way: way.hop == avoid)
 
-    def _give(self, parcel: Parcel, way: Route, now_s: float) -> bool:
+    def _spread(self, parcel: Parcel, taken: Route, now_s: float) -> None:
+        """Give a copy of what did not arrive so far to one more next hop, where not much waits.
+
+        Its source spreads copies over its neighbours, but each of them may know one way only, and that may
+        lead to somebody who swallows. Every relay does so once for a message, so that it costs no more than
+        one to many.
+        """
+        hood, source, message = self._hood, parcel.source, parcel.message
+        if parcel.number < SPREAD_FROM or taken.is_direct:
+            return
+        if parcel.number < SPARE:
+            parcel = replace(parcel, attempt=SPARE)
+            if self._copies.get(parcel.key):
+                return
+            self._copies.put(parcel.key, (1, source.peer_id))
+        is_crowded = hood.neighbours[taken.hop].is_crowded(source.peer_id)
+        if is_crowded or not hood.quota(source).floods.take(now_s):
+            return
+        hops = hood.untried(message.dst, (taken.hop, message.src), but=source.peer_id)
+        for hop in sorted(hops, key=lambda hop: hop == parcel.avoid):
+            if self._give(parcel, hop, now_s):
+                return
+
+    def _give(self, parcel: Parcel, hop: PeerId, now_s: float) -> bool:
         """Give a message to a next hop; False where too much waits for that one."""
         hood, message, source = self._hood, parcel.message, parcel.source
-        neighbour = hood.neighbours[way.hop]
+        neighbour = hood.neighbours[hop]
         if not neighbour.pass_on(self._line_for(neighbour, parcel), source.peer_id):
             return False
         if neighbour.is_crowded(source.peer_id):
             source.hold(CROWDED_HOLD_S)
+        is_spare = parcel.number >= SPARE
         trail = Trail(
             message.src,
             message.msg_id,
             message.dst,
             before=source.peer_id,
-            after=way.hop,
+            after=hop,
             at_s=now_s,
-            is_settled=not message.require_ack or not confirms(neighbour, message.dst),
+            is_settled=is_spare or not message.require_ack or not confirms(neighbour, message.dst),
+            is_spare=is_spare,
         )
         self._trails.add(trail)
         if not trail.is_settled:
             self._watched.append(trail)
-        hood.routes.touch(way, now_s)
         hood.tally.relayed += 1
-        self._report(source, message, RelayOk, "passed on")
+        if not is_spare:
+            self._report(source, message, RelayOk, "passed on")
         return True
 
     @staticmethod
@@ -273,3 +320,8 @@ class Relay:
         if neighbour.peer_id == message.src and not neighbour.plain:
             report = kind(message.msg_id, str(self._hood.own), message.src, str(reason), ORIGIN_TTL)
             neighbour.write(encode(report))
+
+
+def _number(message: Send) -> int:
+    """Tell which copy of a message it is, counted from 1; those that are sent first do not say so."""
+    return 1 if message.attempt is UNSET else message.attempt

@@ -55,6 +55,8 @@ class Returns:
             now_s = self._hood.now()
             rtt_s = None if trail.is_settled else now_s - trail.at_s
             trail.is_settled = True
+            if trail.is_spare:
+                self._hood.routes.learn(trail.dst, trail.after, None, now_s)
             self._hood.routes.confirm(trail.dst, trail.after, now_s, rtt_s)
 
     def on_error(self, neighbour: Neighbour, message: Error, line: bytes) -> bool:
@@ -68,7 +70,8 @@ class Returns:
         trail = self._trails.over(neighbour.peer_id, src, message.ref)
         if trail is not None and trail.after == neighbour.peer_id and message.reason in NO_WAY:
             self._hood.routes.drop(trail.dst, trail.after)
-        self._back(neighbour, message, line, trail)
+        if trail is None or not trail.is_spare:  # the copy that was asked for goes its own way
+            self._back(neighbour, message, line, trail)
         return True
 
     def on_report(self, neighbour: Neighbour, message: Report, line: bytes) -> None:

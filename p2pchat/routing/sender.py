@@ -192,7 +192,7 @@ class Sender:
             return
         delivery.tries += 1
         delivery.copies += 1
-        way = best if delivery.tries == 1 and self._write(best, delivery) else self._give(delivery, but)
+        way = best if delivery.tries == 1 and self._write(best.hop, delivery) else self._give(delivery, but)
         if way is None:
             # What was sent before may still have arrived.
             code = ErrorCode.BUSY if delivery.tries == 1 else NOT_CONFIRMED
@@ -215,35 +215,49 @@ class Sender:
     def _spread(self, delivery: Delivery, but: str) -> tuple[PeerId, ...]:
         """Let copies of a later try go over ways that were not tried yet; return their next hops.
 
-        Who lies behind the next hops is not known here, and few tries are left.
+        Who lies behind the next hops is not known here, and few tries are left. The last one goes also to as
+        many of those that had the message: one of them may be the only honest one, and now it spreads it.
         """
-        hops: list[PeerId] = []
-        for way in self._hood.untried(delivery.dst, delivery.hops, but):
-            delivery.copies += 1
-            if self._write(way, delivery):
-                hops.append(way.hop)
-            if len(hops) >= delivery.counted - 1:
-                break
+        hood, now_s = self._hood, self._hood.now()
+        untried = hood.untried(delivery.dst, delivery.hops, but)
+        hops = self._copy(delivery, untried, delivery.counted - 1)
+        if delivery.is_last:
+            had = {hop for hop in delivery.hops if hop != delivery.via}
+            again = [way.hop for way in hood.routes.ways(delivery.dst, now_s, but) if way.hop in had]
+            hops += self._copy(delivery, again, delivery.counted)
         delivery.hops += tuple(hops)
         return tuple(hops)
+
+    def _copy(self, delivery: Delivery, hops: list[PeerId], most: int) -> list[PeerId]:
+        """Give copies to the first next hops that have room; return those."""
+        taken: list[PeerId] = []
+        for hop in hops:
+            if len(taken) >= most:
+                break
+            delivery.copies += 1
+            if self._write(hop, delivery):
+                taken.append(hop)
+                # What nobody told of becomes a way when it is used.
+                self._hood.routes.learn(delivery.dst, hop, None, self._hood.now())
+        return taken
 
     def _give(self, delivery: Delivery, but: str) -> Route | None:
         """Write a message to the first next hop that has room; those that it went to before come last."""
         ways = self._hood.routes.ways(delivery.dst, self._hood.now(), but)
         ways.sort(key=lambda way: delivery.hops.count(way.hop))
-        return next((way for way in ways if self._write(way, delivery)), None)
+        return next((way for way in ways if self._write(way.hop, delivery)), None)
 
     def _has_untried(self, delivery: Delivery) -> bool:
         ways = self._hood.routes.ways(delivery.dst, self._hood.now())
         return any(way.hop not in delivery.hops for way in ways)
 
-    def _write(self, way: Route, delivery: Delivery) -> bool:
-        hop = self._hood.neighbours[way.hop]
+    def _write(self, hop: PeerId, delivery: Delivery) -> bool:
+        neighbour = self._hood.neighbours[hop]
         message = self._message(delivery)
-        line = encode_plain(message) if hop.plain else encode(message)
-        took = hop.write(line)
+        line = encode_plain(message) if neighbour.plain else encode(message)
+        took = neighbour.write(line)
         if took and delivery.tries == 1:
-            self._warn_if_long(hop, line)
+            self._warn_if_long(neighbour, line)
         return took
 
     def _warn_if_long(self, neighbour: Neighbour, line: bytes) -> None:

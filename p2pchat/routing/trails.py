@@ -18,6 +18,7 @@ class Trail(Struct, gc=False):
     :param after: the neighbour that it was passed on to.
     :param is_settled: it was confirmed, or nobody asked for that, or the same was given to *after* once more.
     :param is_blamed: that it was not confirmed is held against *after*.
+    :param is_spare: it is of a copy that a relay made.
     :param is_suspect: the link of a plain peer ended under it (9.15).
     """
 
@@ -30,6 +31,7 @@ class Trail(Struct, gc=False):
     is_settled: bool
     is_suspect: bool = False
     is_blamed: bool = False
+    is_spare: bool = False
 
 
 class Trails:
@@ -66,7 +68,8 @@ class Trails:
 
     def add(self, trail: Trail) -> None:
         """Remember where a message went."""
-        self._trails.put((trail.src, trail.msg_id), trail)
+        if not trail.is_spare:
+            self._trails.put((trail.src, trail.msg_id), trail)
         key = (trail.after, trail.msg_id)
         others = []
         for other in self._given.get(key) or ():

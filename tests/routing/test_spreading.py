@@ -55,18 +55,23 @@ class SpreadingTestCase(RouterTestCase):
 
 class WideningTests(SpreadingTestCase):
     def test_wider_each_time(self) -> None:
-        """The first try goes over one next hop, the second over two others, the third over three others."""
+        """The first try goes over one next hop, the second over two others, the third over three others.
+
+        The third goes also over the three that had the message before.
+        """
         self.build(7)
         delivery = self.router.send(DAVE, "hi")
         self.assertEqual(self.copies, [[1], [], [], [], [], [], []])
         self.advance(SECOND_S)
         self.assertEqual(self.copies, [[1], [2], [3], [], [], [], []])
         self.advance(THIRD_S)
-        self.assertEqual(self.copies, [[1], [2], [3], [4], [5], [6], []])
+        self.assertEqual(self.copies, [[1, 7], [2, 8], [3, 9], [4], [5], [6], []])
         self.advance(OVER_S)
         self.assert_settled(delivery, State.FAILED, "not confirmed", "sent 3 times")
-        self.assertEqual(delivery.hops, tuple(relay.peer_id for relay in self.relays[:6]))
-        self.assertEqual((delivery.tries, delivery.copies), (3, 6))
+        self.assertEqual(
+            delivery.hops, tuple(self.relays[number].peer_id for number in (*range(6), *range(3)))
+        )
+        self.assertEqual((delivery.tries, delivery.copies), (3, 9))
         self.assertEqual((self.router.tally.sent, self.router.tally.resent), (1, 2))
 
     def test_one_message(self) -> None:
@@ -80,13 +85,13 @@ class WideningTests(SpreadingTestCase):
         self.assertEqual(sent, [sent[0]] * 3)
 
     def test_no_more_than_there_are(self) -> None:
-        """Copies never go over a next hop that was tried; without another the try goes over one again."""
+        """Without another next hop a try goes over one again; the last over two, if there are two."""
         self.build(2)
         self.router.send(DAVE, "hi")
         self.advance(SECOND_S)
         self.assertEqual(self.copies, [[1], [2]])
         self.advance(THIRD_S)
-        self.assertEqual(sorted(map(len, self.copies)), [1, 2])
+        self.assertEqual(self.copies, [[1, 3], [2, 4]])
 
     def test_no_more_than_are_left(self) -> None:
         """Where fewer are left than a try may take, it takes those."""
@@ -94,7 +99,26 @@ class WideningTests(SpreadingTestCase):
         self.router.send(DAVE, "hi")
         self.advance(SECOND_S)
         self.advance(THIRD_S)
-        self.assertEqual(self.copies, [[1], [2], [3], [4]])
+        self.assertEqual(self.copies, [[1, 5], [2, 6], [3, 7], [4]])
+
+    def test_only_one(self) -> None:
+        """Where there is one next hop, each try is one copy."""
+        self.build(1)
+        self.router.send(DAVE, "hi")
+        for wait_s in (SECOND_S, THIRD_S, OVER_S):
+            self.advance(wait_s)
+        self.assertEqual(self.copies, [[1, 2, 3]])
+
+    def test_the_last_goes_back_to_the_best(self) -> None:
+        """Of those that had the message, the last try takes those first that lost nothing else."""
+        self.build(6)
+        self.doubt(self.relays[0])
+        self.router.routes.confirm(DAVE, self.relays[0].peer_id, self.now_s, 0.1)
+        self.router.send(DAVE, "hi")
+        self.advance(SECOND_S)
+        self.doubt(self.relays[0])
+        self.advance(THIRD_S)
+        self.assertEqual(self.copies, [[1, 9], [2, 7], [3, 8], [4], [5], [6]])
 
     def test_direct_link(self) -> None:
         """What a direct link did not confirm goes over relays the next time."""
@@ -198,7 +222,7 @@ class OrderTests(SpreadingTestCase):
             self.advance(SECOND_S)
             self.assertEqual(self.copies, [[1], [], [2], [3]], losses)
             self.advance(THIRD_S)
-            self.assertEqual(self.copies, [[1], [4], [2], [3]], losses)
+            self.assertEqual(self.copies, [[1, 5], [4], [2, 6], [3, 7]], losses)
 
     def test_nobody_else(self) -> None:
         """Where there is nobody else they get copies too."""
@@ -234,9 +258,13 @@ class OutcomeTests(SpreadingTestCase):
         self.build(7)
         self.router.send(DAVE, "hi")
         names = [relay.peer_id for relay in self.relays]
-        for wait_s, blamed in ((SECOND_S, 1), (THIRD_S, 3), (OVER_S, 6)):
+        for wait_s, blamed in (
+            (SECOND_S, [1, 0, 0, 0, 0, 0, 0]),
+            (THIRD_S, [1, 1, 1, 0, 0, 0, 0]),
+            (OVER_S, [2, 2, 2, 1, 1, 1, 0]),
+        ):
             self.advance(wait_s)
-            self.assertEqual(self.unconfirmed(), {name: names.index(name) < blamed for name in names})
+            self.assertEqual(self.unconfirmed(), dict(zip(names, blamed, strict=True)))
 
     def test_over_any(self) -> None:
         """The destination's ACK over any of the copies confirms, and counts for the way that it came over."""

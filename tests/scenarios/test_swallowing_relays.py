@@ -76,7 +76,7 @@ class SwallowingTests(ScenarioTestCase):
     def test_confirmations(self) -> None:
         """A relay that swallows confirmations only is avoided too; nothing is shown twice by that."""
         alice, north, bob, _ = self.build("alice-north-bob", "alice-south-bob")
-        self.patch(north.node.router.relay, "on_ack", lambda *_: None)
+        self.patch(north.node.router.returns, "on_ack", lambda *_: None)
         talk = self.talk(alice, bob, 10, every_s=1.0)
         self.settle()
         self.assert_avoided(talk)

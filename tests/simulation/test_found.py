@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.simulation.plan import MIXED
+from p2pchat.simulation.plan import MIXED, Plan
 from p2pchat.simulation.report import report_on
 from p2pchat.simulation.simulation import Simulation
 from tests.simulation.towns import unmeasured
@@ -42,3 +42,12 @@ class FoundTests(SynchronousTestCase):
     def test_confirmation_of_somebody_else(self) -> None:
         """A relay took an ACK of somebody else for one of the destination: confirmed, not shown."""
         self.hold(6, minutes=4.0)
+
+    def test_swallowed_by_all_that_were_asked(self) -> None:
+        """Copies went over five next hops, and each of these passed its one on to somebody who swallows."""
+        plan = Plan(peers=40, minutes=3, messages=30, liars=(("black-hole", 0.2),), seed=3)
+        simulation = Simulation(plan)
+        with unmeasured():
+            simulation.run()
+        report = report_on(simulation)
+        self.assertEqual((report.sent, report.confirmed, report.violations), (53, 53, []))
