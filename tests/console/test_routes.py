@@ -49,7 +49,7 @@ class RoutesTests(RelayedTestCase):
         self.pass_time(24)
         columns = next(row for row in self.rows() if row[1] == "r1@UnB")
         self.assertRegex(columns[3], "^5[0-9][0-9] ms$")
-        self.assertEqual(columns[4], "1 of 3 confirmed")
+        self.assertEqual(columns[4], "1 of 4 confirmed")
         self.assertRegex(columns[5], "^2[0-9] s ago$")
 
     def test_sorted(self) -> None:
