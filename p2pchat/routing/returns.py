@@ -27,10 +27,13 @@ class Returns:
     def on_ack(self, neighbour: Neighbour, message: Ack, line: bytes) -> None:
         """Pass a confirmation back the way that the message came."""
         src = self._told_to(neighbour, message.dst, message.msg_id)
-        if not src:
+        trail = self._trails.over(neighbour.peer_id, src, message.msg_id)
+        # The destination may take us for the source. What a relay passes on to us is about something of ours,
+        # with the msg_id of somebody else's.
+        is_ours = message.dst == self._hood.own and trail is not None and neighbour.peer_id != trail.dst
+        if is_ours or not src:
             self._hood.tally.no_way_back += 1
             return
-        trail = self._trails.over(neighbour.peer_id, src, message.msg_id)
         subject = message.from_ or message.src or neighbour.peer_id
         if trail is not None:
             if neighbour.plain and neighbour.peer_id == trail.dst:

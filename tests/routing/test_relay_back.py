@@ -148,8 +148,14 @@ class PlainTests(BackTestCase):
     def test_ack_of_something_else(self) -> None:
         """An ACK that names somebody else is not about a message to its bringer, unless that one is plain."""
         self.give(self.bob, CAROL)
-        self.receive(self.carol, "ACK", msg_id="m1", dst=ALICE, **{"from": DAVE})
+        self.receive(self.carol, "ACK", msg_id="m1", **{"from": DAVE})
         self.assertEqual((self.bob.of_type("ACK"), self.router.tally.forged), ([], 1))
+
+    def test_ack_to_us_from_behind(self) -> None:
+        """9.13: one for us that others passed on is about something of ours with the same msg_id."""
+        self.give(self.bob)
+        self.ack(self.carol, dst=ALICE)
+        self.assertEqual((self.bob.of_type("ACK"), self.router.tally.no_way_back), ([], 1))
 
     def test_never_confirms(self) -> None:
         """A plain peer that does not offer confirmations is not blamed for their absence."""

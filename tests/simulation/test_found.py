@@ -43,6 +43,10 @@ class FoundTests(SynchronousTestCase):
         """A relay took an ACK of somebody else for one of the destination: confirmed, not shown."""
         self.hold(6, minutes=4.0)
 
+    def test_confirmation_under_a_msg_id_of_somebody_else(self) -> None:
+        """The ACK of a message of our own was passed back to another source of the same msg_id."""
+        self.hold(5863, minutes=2.25)
+
     def test_swallowed_by_all_that_were_asked(self) -> None:
         """Copies went over five next hops, and each of these passed its one on to somebody who swallows."""
         plan = Plan(peers=40, minutes=3, messages=30, liars=(("black-hole", 0.2),), seed=3)
