@@ -107,6 +107,11 @@ class Send(_Wire, frozen=True, tag="SEND", gc=False):
     ttl: int = PLAIN_TTL
     attempt: int | UnsetType = UNSET
 
+    @property
+    def number(self) -> int:
+        """Which copy it is, counted from 1; the first does not say so."""
+        return 1 if self.attempt is UNSET else self.attempt
+
 
 class Ack(_Wire, frozen=True, tag="ACK", gc=False):
     """The destination has the message (section 4). Some peers send the msg_id and nothing else."""

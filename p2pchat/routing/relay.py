@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from msgspec import UNSET, Struct
+from msgspec import Struct
 from msgspec.structs import replace
 
 from p2pchat.protocol.codec import encode, pass_on, pass_on_plain
@@ -34,6 +34,9 @@ BLAME_AFTER_S = 2.0
 #: source waits, which may try again through somebody else.
 LOST_AFTER_S = 5.0
 
+#: Messages that are watched for that. In a flood of more, the next hops of some are not blamed.
+MAX_WATCHED = 4096
+
 #: From this copy of a message on it is known that the ways over which it went first did not work, so a relay
 #: gives it to two next hops.
 SPREAD_FROM = 3
@@ -42,14 +45,11 @@ SPREAD_FROM = 3
 #: next hops again, and nobody is blamed for one that gets lost.
 SPARE = 99
 
-#: Messages that are watched for that. In a flood of more, the next hops of some are not blamed.
-MAX_WATCHED = 4096
-
 
 class Parcel(Struct, frozen=True, eq=False):
     """A message of somebody else on its way through this peer.
 
-    :param attempt: which try of its source it is, where that does not say so itself.
+    :param number: which copy of it this is, counted from 1; plain sources do not say so.
     :param avoid: the next hop of the try before, which was not confirmed; empty where there was none.
     :param until_s: with those that wait for a way, when they have waited long enough.
     """
@@ -57,19 +57,9 @@ class Parcel(Struct, frozen=True, eq=False):
     source: Neighbour
     message: Send
     line: bytes
-    attempt: int | None
+    number: int
     avoid: str
     until_s: float
-
-    @property
-    def number(self) -> int:
-        """Which copy of the message it is, counted from 1."""
-        return _number(self.message) if self.attempt is None else self.attempt
-
-    @property
-    def key(self) -> tuple[str, str, int, str]:
-        """What tells it from others; not only by msg_id, since those of some collide."""
-        return self.message.src, self.message.msg_id, self.number, self.message.payload
 
 
 class Relay:
@@ -82,8 +72,7 @@ class Relay:
         self._hood = hood
         self._discovery = discovery
         self._trails = trails
-        #: How often a message came and who brought it last, by (src, msg_id, attempt, payload): msg_ids of
-        #: some collide.
+        #: How often a message came and who brought it last, by `_key`.
         self._copies: Recent[tuple[int, PeerId]] = Recent(hood.now())
         self._parked: list[Parcel] = []
         #: Those that wait for their confirmation, the oldest first.
@@ -155,7 +144,7 @@ class Relay:
         hood = self._hood
         hood.tally.not_for_us += 1
         trail = self._trails.get(message.src, message.msg_id)
-        key = (message.src, message.msg_id, message.attempt, message.payload)
+        key = _key(message, message.number)
         copies, bringer = self._copies.get(key) or (0, "")
         # Plain peers send again without saying so; from others the same once more is a duplicate.
         if message.src == hood.own or (copies and not neighbour.plain):
@@ -176,13 +165,13 @@ class Relay:
             return
         self._copies.put(key, (copies + 1, neighbour.peer_id))
         avoid = self._avoid(trail)
-        attempt = min(copies + 1, SPARE - 1) if copies else None
-        self._pass_on(Parcel(neighbour, message, line, attempt, avoid, hood.now() + PARK_S))
+        number = min(copies + 1, SPARE - 1) if copies else message.number
+        self._pass_on(Parcel(neighbour, message, line, number, avoid, hood.now() + PARK_S))
 
     def _on_copy(self, neighbour: Neighbour, message: Send, bringer: str) -> None:
         """The same once more: a duplicate from where it came before; from elsewhere it goes in a circle."""
         self._hood.tally.duplicates += 1
-        if neighbour.peer_id != bringer and _number(message) < SPARE:
+        if neighbour.peer_id != bringer and message.number < SPARE:
             detail = f"it came back to {self._hood.own}, so there is no way to {message.dst} through it"
             self._refuse(neighbour, message, ErrorCode.NO_ROUTE, detail)
 
@@ -204,10 +193,9 @@ class Relay:
         """Take the best way that has room; without any, look for one."""
         hood, message, source = self._hood, parcel.message, parcel.source
         now_s = hood.now()
-        best = hood.routes.best(message.dst, now_s, but=source.peer_id)
         is_full = False
         try:
-            for way in () if best is None else self._ways(parcel, best, now_s):
+            for way in self._ways(parcel, now_s):
                 if self._give(parcel, way.hop, now_s):
                     hood.routes.touch(way, now_s)
                     self._spread(parcel, way, now_s)
@@ -222,15 +210,20 @@ class Relay:
         self._refuse(source, message, ErrorCode.BUSY, f"too much waits at {hood.own} for {message.dst}")
         source.hold(HOLD_S)
 
-    def _ways(self, parcel: Parcel, best: Route, now_s: float) -> Iterator[Route]:
+    def _ways(self, parcel: Parcel, now_s: float) -> Iterator[Route]:
         """Yield the ways to take, the best first, the one that failed last, never the way back."""
-        message, avoid = parcel.message, parcel.avoid
-        is_good = best.hop not in (avoid, message.src)
-        if is_good:
-            yield best
-        ways = self._hood.routes.ways(message.dst, now_s, but=parcel.source.peer_id)
-        others = [way for way in ways if way.hop != message.src and not (is_good and way is best)]
-        yield from sorted(others, key=lambda way: way.hop == avoid)
+        routes, dst, src, back = (
+            self._hood.routes,
+            parcel.message.dst,
+            parcel.message.src,
+            parcel.source.peer_id,
+        )
+        best = routes.best(dst, now_s, but=back)
+        if best is not None and best.hop not in (parcel.avoid, src):
+            yield best  # mostly it takes the message, and nobody needs the others
+        ways = [way for way in routes.ways(dst, now_s, but=back) if way.hop != src]
+        ways.sort(key=lambda way: way.hop == parcel.avoid)
+        yield from (way for way in ways if way is not best or way.hop == parcel.avoid)
 
     def _spread(self, parcel: Parcel, taken: Route, now_s: float) -> None:
         """Give a copy of what did not arrive so far to one more next hop, where not much waits.
@@ -243,10 +236,10 @@ class Relay:
         if parcel.number < SPREAD_FROM or taken.is_direct:
             return
         if parcel.number < SPARE:
-            parcel = replace(parcel, attempt=SPARE)
-            if self._copies.get(parcel.key):
+            parcel, key = replace(parcel, number=SPARE), _key(message, SPARE)
+            if self._copies.get(key):
                 return
-            self._copies.put(parcel.key, (1, source.peer_id))
+            self._copies.put(key, (1, source.peer_id))
         is_crowded = hood.neighbours[taken.hop].is_crowded(source.peer_id)
         if is_crowded or not hood.quota(source).floods.take(now_s):
             return
@@ -286,8 +279,8 @@ class Relay:
     def _line_for(neighbour: Neighbour, parcel: Parcel) -> bytes:
         if neighbour.plain:
             return pass_on_plain(parcel.line, parcel.message)
-        attempt = {} if parcel.attempt is None else {"attempt": parcel.attempt}
-        return pass_on(parcel.line, ttl=min(parcel.message.ttl, ORIGIN_TTL) - 1, **attempt)
+        changed = {} if parcel.number == parcel.message.number else {"attempt": parcel.number}
+        return pass_on(parcel.line, ttl=min(parcel.message.ttl, ORIGIN_TTL) - 1, **changed)
 
     def _park(self, parcel: Parcel) -> None:
         """Keep a message for a moment and ask for a way, where there is somebody to be asked."""
@@ -322,6 +315,6 @@ class Relay:
             neighbour.write(encode(report))
 
 
-def _number(message: Send) -> int:
-    """Tell which copy of a message it is, counted from 1; those that are sent first do not say so."""
-    return 1 if message.attempt is UNSET else message.attempt
+def _key(message: Send, number: int) -> tuple[str, str, int, str]:
+    """Return what tells a copy of a message from others: not msg_ids alone, since those of some collide."""
+    return message.src, message.msg_id, number, message.payload
