@@ -47,7 +47,7 @@ class Blocked(Banned):
 
 
 @lru_cache(maxsize=1)
-def _listed(line: bytes) -> int:
+def _digest_of(line: bytes) -> int:
     """Return a hash of what an answer to DISCOVER lists; many nodes of one process get the same one."""
     return hash(_COUNTDOWN.sub(b"", line))
 
@@ -72,7 +72,7 @@ class RendezvousClient:
     address: Address
     #: What the last answer to DISCOVER listed, and the hash of it without what counts down.
     _entries: list[Entry] = attrs.Factory(list)
-    _listed: int | None = None
+    _digest: int | None = None
 
     async def register(self, peer_id: PeerId, port: int, ttl_s: int) -> Registered:
         """Register, or renew.
@@ -96,12 +96,12 @@ class RendezvousClient:
         :raises RendezvousError: there is no usable answer.
         """
         line = await self._send("DISCOVER")
-        listed = _listed(line)
-        if listed != self._listed:
+        digest = _digest_of(line)
+        if digest != self._digest:
             self._entries = self._read(line)
             # Who is listed twice has moved, perhaps; the time that is left tells where to.
             is_clear = len({entry.peer_id for entry in self._entries}) == len(self._entries)
-            self._listed = listed if is_clear else None
+            self._digest = digest if is_clear else None
         return self._entries
 
     @staticmethod

@@ -15,7 +15,6 @@ from twisted.python.failure import Failure
 from p2pchat.addresses import Address, Reactor
 from p2pchat.backoff import Backoff
 from p2pchat.protocol.names import PeerId
-from p2pchat.rendezvous.budget import Budget
 from p2pchat.rendezvous.client import (
     Banned,
     Blocked,
@@ -25,17 +24,8 @@ from p2pchat.rendezvous.client import (
     RendezvousError,
 )
 from p2pchat.rendezvous.listing import Entry
+from p2pchat.rendezvous.pace import Pace
 from p2pchat.rendezvous.roster import Changes, Roster
-
-#: Seconds from one look at the roster to the next at most, and how much of it is jitter (section 6).
-REFRESH_S = 30.0
-JITTER = 0.1
-
-#: The same where the rendezvous may live in one of the peers and go away with it: another one must
-#: take its place, and everybody be registered there, within 15 s. Also where a server lost us, and others may
-#: be coming back to it too. Any closer, or with more jitter, the budget would leave no look out of turn.
-CLOSE_REFRESH_S = 14.5
-CLOSE_JITTER = 0.005
 
 #: Seconds from a hint that the rendezvous may be gone to the knock: a peer that leaves closes its port first.
 HINT_S = 0.2
@@ -47,11 +37,6 @@ TAKE_OVER_S = 1.0
 #: Seconds from REGISTER to the answer to DISCOVER in which no server loses its memory. One that does not list
 #: us by then lists us never.
 PROMPT_S = 2.0
-
-#: Seconds that the others get to come back to a rendezvous that has lost us all, before they count as
-#: gone: the longest back-off and a refresh; where another peer takes over, what is promised of that.
-RETURN_S = 90.0
-SHARED_RETURN_S = 20.0
 
 #: Back-off of requests that fail, in seconds (section 6).
 FIRST_WAIT_S = 1.0
@@ -121,7 +106,7 @@ class Registration(Service):
         self._random = random
         self._ttl_s = ttl_s
         self._client = RendezvousClient(reactor, address)
-        self._budget = Budget()
+        self._pace = Pace(reactor.seconds, random, shared)
         self._backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S, random)
         self._registered_at_s = 0.0
         #: Whether the user was last told that we are registered; None before either was said.
@@ -131,8 +116,6 @@ class Registration(Service):
         self._was_listed = False
         #: The server answered a DISCOVER right after we registered; else it may have lost us in between.
         self._has_answered = False
-        #: Until then an answer may lack some who are only not back yet.
-        self._others_back_at_s = 0.0
         self._namesakes: set[Address] = set()
         self._timer: IDelayedCall | None = None
         self._round: Deferred[None] | None = None
@@ -167,7 +150,7 @@ class Registration(Service):
 
     def look_now(self) -> None:
         """Somebody is sought who is not in the roster: look now, if that is not one request too many."""
-        if self._timer is not None and not self.trouble and self._has_request_to_spare():
+        if self._timer is not None and not self.trouble and self._pace.has_request_to_spare():
             self._timer.reset(0)
 
     def forget_server(self) -> None:
@@ -190,13 +173,13 @@ class Registration(Service):
         if not self._has_answered and self._reactor.seconds() - self._registered_at_s <= PROMPT_S:
             self._has_answered = True
         forgotten = self._are_we_forgotten(entries)
-        is_complete = not forgotten and self._reactor.seconds() >= self._others_back_at_s
+        is_complete = not forgotten and self._pace.are_others_back
         self._observer.roster_changed(self.roster.update(entries, is_complete))
         if forgotten and self.running:
             # It is a new server, or was started again. Others will come back to it like us.
             self._log.info("{address} has forgotten us; registering again", address=self.address)
             if self.shared and not self._has_run_out():
-                self._budget.renew()
+                self._pace.budget.renew()
             self.registered = None
             was_answered = self._has_answered
             await self._register()
@@ -207,18 +190,19 @@ class Registration(Service):
             return True
         age_s = self._reactor.seconds() - self._registered_at_s
         # Half of the time is well before the end; what is left must also last until the next round.
-        return age_s >= self.registered.ttl_s / 2 or age_s + 1.5 * self._refresh_s >= self.registered.ttl_s
+        return (
+            age_s >= self.registered.ttl_s / 2 or age_s + 1.5 * self._pace.refresh_s >= self.registered.ttl_s
+        )
 
     async def _register(self) -> None:
         registered = await self._ask(self._send_register)
         if self.registered is None:
             # It is back. What fails now is not one more of the same.
             self._backoff.succeeded()
-        now_s = self._reactor.seconds()
         if self._has_run_out() and self.roster.addresses:
-            self._others_back_at_s = now_s + (SHARED_RETURN_S if self.shared else RETURN_S)
+            self._pace.others_come_back()
         self.registered = registered
-        self._registered_at_s = now_s
+        self._registered_at_s = self._reactor.seconds()
         self._has_answered = False
 
     def _has_run_out(self) -> bool:
@@ -232,10 +216,10 @@ class Registration(Service):
 
     async def _ask(self, request: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         """Make a request as soon as the budget allows it."""
-        wait_s = self._budget.wait_s(self._reactor.seconds())
+        wait_s = self._pace.budget.wait_s(self._reactor.seconds())
         if wait_s:
             await deferLater(self._reactor, wait_s)
-        self._budget.spend(self._reactor.seconds())
+        self._pace.budget.spend(self._reactor.seconds())
         return await request()
 
     def _knock_soon(self) -> None:
@@ -249,13 +233,13 @@ class Registration(Service):
         try:
             await self._client.knock()
         except NobodyThere:
-            self._budget.renew()
+            self._pace.budget.renew()
             self.forget_server()
             self._round_in_at_most(TAKE_OVER_S * (1 + self._random() / 2))
         except RendezvousError:
             return
         else:
-            if not self.trouble and self._has_request_to_spare():
+            if not self.trouble and self._pace.has_request_to_spare():
                 self._round_in_at_most(0)
 
     def _round_in_at_most(self, wait_s: float) -> None:
@@ -266,13 +250,6 @@ class Registration(Service):
         self._knocking = None
         if outcome is not None and self.running:
             self._log.failure("unexpected error in a knock at {address}", outcome, address=self.address)
-
-    def _has_request_to_spare(self) -> bool:
-        """Whether a look out of turn keeps none of those in turn waiting."""
-        now_s = self._reactor.seconds()
-        if self._looks_closely:
-            return self._budget.can_spare(now_s)
-        return self._budget.leaves_room(now_s, REFRESH_S * (1 - JITTER))
 
     def _are_we_forgotten(self, entries: list[Entry]) -> bool:
         """Whether we were in the roster and are no more; tell who else has our name."""
@@ -295,18 +272,6 @@ class Registration(Service):
         observed_ip = self.registered.observed_ip if self.registered else ""
         return address.port == self._port() and observed_ip in ("", address.host)
 
-    @property
-    def _looks_closely(self) -> bool:
-        return self.shared or self._reactor.seconds() < self._others_back_at_s
-
-    @property
-    def _refresh_s(self) -> float:
-        return CLOSE_REFRESH_S if self._looks_closely else REFRESH_S
-
-    def _next_look_s(self) -> float:
-        jitter = (CLOSE_JITTER if self._looks_closely else JITTER) * self._random()
-        return max(self._refresh_s * (1 - jitter), self._budget.even_wait_s(self._reactor.seconds()))
-
     def _round_done(self, _: None) -> None:
         self._round = None
         if not self.running:
@@ -317,7 +282,7 @@ class Registration(Service):
             self._is_announced = True
             self._log.info("registered at {address}", address=self.address)
             self._observer.rendezvous_found(self.registered)
-        self._next_round_in(self._next_look_s())
+        self._next_round_in(self._pace.next_look_s())
 
     def _round_failed(self, failure: Failure) -> None:
         self._round = None
@@ -329,7 +294,7 @@ class Registration(Service):
             self._log.failure("unexpected error in a round with {address}", failure, address=self.address)
             problem = RendezvousError("something failed inside p2pchat; the log has more")
         if isinstance(problem, NobodyThere):
-            self._budget.renew()  # whoever answers there next has counted nothing yet
+            self._pace.budget.renew()  # whoever answers there next has counted nothing yet
             self.forget_server()
             if self.shared and self._observer.host_rendezvous():
                 self._next_round_in(0)

@@ -9,7 +9,8 @@ from twisted.internet.defer import Deferred
 
 from p2pchat.addresses import Address
 from p2pchat.protocol.names import PeerId
-from p2pchat.rendezvous.registration import BAN_S, LONGEST_WAIT_S, REFRESH_S, RETURN_S, Registration
+from p2pchat.rendezvous.pace import REFRESH_S, RETURN_S
+from p2pchat.rendezvous.registration import BAN_S, LONGEST_WAIT_S, Registration
 from p2pchat.rendezvous.roster import Changes
 from tests.rendezvous.registrations import GARBAGE, HERE, RegistrationTestCase, gaps_of
 from tests.rendezvous.scripted import Reset, Silence

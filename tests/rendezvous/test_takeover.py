@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from twisted.internet.protocol import Protocol, ServerFactory
 
 from p2pchat import events
-from p2pchat.rendezvous.registration import CLOSE_REFRESH_S, SHARED_RETURN_S
+from p2pchat.rendezvous.pace import CLOSE_REFRESH_S, SHARED_RETURN_S
 from tests.rendezvous.registrations import RegistrationTestCase
 from tests.village import MACHINE, Villager, VillageTestCase
 

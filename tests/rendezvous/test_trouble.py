@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from p2pchat.rendezvous.client import RendezvousClient
-from p2pchat.rendezvous.registration import BAN_S, LONGEST_WAIT_S, REFRESH_S
+from p2pchat.rendezvous.pace import REFRESH_S
+from p2pchat.rendezvous.registration import BAN_S, LONGEST_WAIT_S
 from p2pchat.testing import MemoryHost
 from tests.rendezvous.registrations import GARBAGE, HERE, RegistrationTestCase, gaps_of
 from tests.rendezvous.scripted import Reply, Reset, Silence
