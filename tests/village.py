@@ -6,8 +6,9 @@ import itertools
 import random
 from typing import Any, TypeVar
 
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.interfaces import ITCPTransport
-from twisted.internet.protocol import ClientFactory, Protocol
+from twisted.internet.protocol import Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
@@ -89,16 +90,6 @@ class Stranger(Protocol):
     def say(self, data: bytes) -> None:
         assert self.transport is not None
         self.transport.write(data)
-
-
-class _StrangerFactory(ClientFactory[Stranger]):
-    noisy = False
-
-    def __init__(self, stranger: Stranger) -> None:
-        self._stranger = stranger
-
-    def buildProtocol(self, addr: object) -> Stranger:
-        return self._stranger
 
 
 class VillageTestCase(SynchronousTestCase):
@@ -196,7 +187,7 @@ class VillageTestCase(SynchronousTestCase):
         stranger = Stranger()
         self.strangers.append(stranger)
         port = villager.node.switchboard.port
-        self.host(ip).connectTCP(villager.ip, port, _StrangerFactory(stranger))
+        connectProtocol(TCP4ClientEndpoint(self.host(ip), villager.ip, port), stranger)
         self.pass_time(0.01)
         return stranger
 

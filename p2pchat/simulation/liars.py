@@ -8,8 +8,9 @@ from random import Random
 from typing import Any
 
 import attrs
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.interfaces import ITCPTransport
-from twisted.internet.protocol import ClientFactory, Protocol
+from twisted.internet.protocol import Protocol
 from twisted.internet.task import LoopingCall
 
 from p2pchat.addresses import Reactor
@@ -181,7 +182,8 @@ class DripFeeder(Liar):
             drip = _Drip(hello=encode(Hello(self.anybody())))
             self._drips.append(drip)
             address = self.chance.choice(addresses)
-            self._dripping_reactor.connectTCP(address.host, address.port, _DripFactory(drip), 5.0)
+            endpoint = TCP4ClientEndpoint(self._dripping_reactor, address.host, address.port, timeout=5.0)
+            connectProtocol(endpoint, drip).addErrback(drip.connectionLost)
         for drip in self._drips:
             drip.fall()
 
@@ -217,19 +219,6 @@ class _Drip(Protocol):
     def connectionLost(self, reason: object = None) -> None:
         """It is over."""
         self.is_over = True
-
-
-class _DripFactory(ClientFactory[_Drip]):
-    noisy = False
-
-    def __init__(self, drip: _Drip) -> None:
-        self._drip = drip
-
-    def buildProtocol(self, addr: object) -> _Drip:
-        return self._drip
-
-    def clientConnectionFailed(self, connector: object, reason: object) -> None:
-        self._drip.is_over = True
 
 
 #: What liars can be, by the name of it.

@@ -42,7 +42,6 @@ class Casts(Struct, frozen=True):
     """Texts to many.
 
     :param sent: how many were said.
-    :param wanted: honest peers that were up when one was said that concerns them, of all added up.
     :param delivered: times that one was shown.
     :param transmissions: lines that it took.
     """

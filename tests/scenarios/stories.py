@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 import attrs
-from twisted.internet.protocol import ClientFactory
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 
 from p2pchat import events, node
 from p2pchat.addresses import Address
@@ -90,16 +90,6 @@ class PlainPeer(RawPeer):
         self.say("PUB", msg_id=msg_id, src=self.own, dst="*", payload=text, require_ack=False, ttl=1)
 
 
-class _PlainFactory(ClientFactory[PlainPeer]):
-    noisy = False
-
-    def __init__(self, peer: PlainPeer) -> None:
-        self._peer = peer
-
-    def buildProtocol(self, addr: object) -> PlainPeer:
-        return self._peer
-
-
 class ScenarioTestCase(NodeTestCase):
     """Networks of any shape, and conversations in them."""
 
@@ -135,7 +125,7 @@ class ScenarioTestCase(NodeTestCase):
         """Link a plain peer with a neighbour; with the features of ours it is one that does what it likes."""
         peer = PlainPeer(name, features)
         self._plain_hosts += 1
-        self.host(f"10.3.0.{self._plain_hosts}").connectTCP(at.ip, 7070, _PlainFactory(peer))
+        connectProtocol(TCP4ClientEndpoint(self.host(f"10.3.0.{self._plain_hosts}"), at.ip, 7070), peer)
         self.addCleanup(lambda: peer.wire.abortConnection())
         self.pass_time(1)
         self.assertIn(name, at.linked)
