@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import IO, Any, ClassVar, TextIO
 
 from tqdm import tqdm
-from twisted.logger import globalLogBeginner
 from twisted.python import usage
 
 from p2pchat.options import StrictOptions, number
+from p2pchat.simulation.invariants import log_nothing
 from p2pchat.simulation.liars import LIARS, parse_liars
 from p2pchat.simulation.plan import MIXED, Plan, option_text
 from p2pchat.simulation.replay import BadTrace, Choice, replay
@@ -243,6 +243,5 @@ def console_script() -> None:
     """Be the program: read the command line, and exit."""
     # A large network is millions of objects that stay; to look through them all the time takes a third of it.
     gc.set_threshold(100_000, 50, 1000)
-    # What goes wrong in a simulated peer is told by the simulation, not by a log.
-    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
+    log_nothing()
     sys.exit(main(sys.argv[1:], sys.stdout, sys.stderr))

@@ -17,7 +17,6 @@ import attrs
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList, fail
 from twisted.internet.error import CannotListenError
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -39,11 +38,7 @@ from p2pchat.routing.delivery import Delivery
 from p2pchat.routing.router import Router
 from p2pchat.settings import SHARED_RENDEZVOUS, Settings
 from p2pchat.telling import Telling
-
-#: How often what is due is looked after, in seconds: deadlines of messages are exact to that. While nothing
-#: waits nothing is due that soon, so that a machine may sleep.
-TICK_S = 0.1
-IDLE_TICK_S = 5.0
+from p2pchat.ticking import Ticking
 
 #: Seconds after the start when casts no longer wait for the first links.
 READY_S = 5.0
@@ -79,10 +74,8 @@ class Node(MultiService):
         self.settings = settings
         self._reactor = reactor
         self._is_stopping = False
-        self._is_idle = False
         self._first_round_over = settings.rendezvous is None
-        self._ticking = LoopingCall(self._tick)
-        self._ticking.clock = reactor
+        self._ticking = Ticking(reactor, self._look, lambda: self._is_waiting)
         self.started_at_s = reactor.seconds()
         self.rendezvous: RendezvousServer | None = None
         self._telling = Telling(self._seek, self._why_not_linked)
@@ -148,14 +141,13 @@ class Node(MultiService):
         """
         super().startService()
         self._log.info("{own!a} listens on port {port}", own=self.own, port=self.switchboard.port)
-        self._ticking.start(TICK_S, now=False)
+        self._ticking.start()
 
     def stopService(self) -> Deferred[None]:
         """Say BYE to all and unregister; fires within about 2 s. Open messages end as not confirmed."""
         self._log.info("{own!a} stops", own=self.own)
         self._is_stopping = True
-        if self._ticking.running:
-            self._ticking.stop()
+        self._ticking.stop()
         self.router.give_up("p2pchat was stopped before a confirmation came")
         self.casts.open()
         if self.rendezvous is not None and self.registration is not None:
@@ -179,7 +171,7 @@ class Node(MultiService):
         if dst == self.own:
             raise ProtocolError(ErrorCode.BAD_FORMAT, f"{dst} is yourself")
         delivery = self.router.send(dst, payload)
-        self._hurry()
+        self._ticking.hurry()
         return delivery
 
     def publish(self, to: ToNamespace | ToAll, payload: str) -> Deferred[int]:
@@ -276,7 +268,7 @@ class Node(MultiService):
     def message_received(self, neighbour: Neighbour, message: Message, line: bytes) -> None:
         """Let the router decide."""
         self.router.received(neighbour, message, line)
-        self._hurry()
+        self._ticking.hurry()
 
     def line_traced(self, peer_id: PeerId, line: bytes) -> None:
         """Tell who watches."""
@@ -378,23 +370,15 @@ class Node(MultiService):
         if not self._is_stopping:
             self._tell(events.AddressFailed(address, failure.getErrorMessage()))
 
-    def _tick(self) -> None:
-        try:
-            self.router.tick()
-            if not self.casts.is_open and self._may_cast():
-                self.casts.open()
-            self._is_idle = self.casts.is_open and not self.router.is_waiting
-            self._ticking.interval = IDLE_TICK_S if self._is_idle else TICK_S
-        except Exception:
-            # A LoopingCall stops for good at the first exception.
-            self._log.failure("unexpected error in a tick")
+    def _look(self) -> None:
+        """Look after what is due."""
+        self.router.tick()
+        if not self.casts.is_open and self._may_cast():
+            self.casts.open()
 
-    def _hurry(self) -> None:
-        """Tick often again, where something waits since just now."""
-        if self._is_idle and self._ticking.running and self.router.is_waiting:
-            self._is_idle = False
-            self._ticking.interval = TICK_S
-            self._ticking.reset()
+    @property
+    def _is_waiting(self) -> bool:
+        return not self.casts.is_open or self.router.is_waiting
 
     def _may_cast(self) -> bool:
         """Everybody whom we know of is linked, or was tried, or it took too long."""

@@ -18,6 +18,7 @@ FLOORS = {
     "addresses": 0,
     "allowance": 0,
     "backoff": 0,
+    "ticking": 0,
     "links": 1,
     "routing": 1,
     "rendezvous": 1,

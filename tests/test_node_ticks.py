@@ -6,10 +6,11 @@ import json
 from itertools import pairwise
 
 from p2pchat.addresses import Address
-from p2pchat.node import IDLE_TICK_S, READY_S, TICK_S
+from p2pchat.node import READY_S
 from p2pchat.protocol.names import PeerId
 from p2pchat.routing.discovery import SEEK_S
 from p2pchat.routing.relay import LOST_AFTER_S, PARK_S
+from p2pchat.ticking import IDLE_TICK_S, TICK_S
 from tests.village import NodeTestCase, Stranger, Villager
 
 DAVE, ERIN = PeerId("dave@UnB"), PeerId("erin@UnB")
@@ -152,6 +153,6 @@ class WaitingTests(TickTestCase):
         """A node that stopped does not tick any more, whatever it is told then."""
         self.alice.node.stopService()
         self.ticks.clear()
-        self.alice.node._hurry()
+        self.alice.node._ticking.hurry()
         self.pass_time(2 * IDLE_TICK_S)
         self.assertEqual(self.ticks, [])

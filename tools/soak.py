@@ -14,8 +14,8 @@ from concurrent.futures import ProcessPoolExecutor
 
 import attrs
 from tqdm import tqdm
-from twisted.logger import globalLogBeginner
 
+from p2pchat.simulation.invariants import log_nothing
 from p2pchat.simulation.plan import MIXED
 from p2pchat.simulation.report import Report, report_on
 from p2pchat.simulation.simulation import Simulation
@@ -32,11 +32,6 @@ def simulate(seed: int, peers: int, minutes: float) -> Report:
     simulation = Simulation(attrs.evolve(MIXED, seed=seed, peers=peers, minutes=minutes))
     simulation.run()
     return report_on(simulation)
-
-
-def start_process() -> None:
-    """What goes wrong in a peer is told by its simulation, not by a log."""
-    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
 
 
 @attrs.define
@@ -73,7 +68,7 @@ def main() -> int:
     seeds = range(options.first, options.first + options.seeds)
     peers, minutes = [options.peers] * len(seeds), [options.minutes] * len(seeds)
     total = Sum()
-    with ProcessPoolExecutor(os.cpu_count(), initializer=start_process) as processes:
+    with ProcessPoolExecutor(os.cpu_count(), initializer=log_nothing) as processes:
         reports = processes.map(simulate, seeds, peers, minutes, chunksize=CHUNK)
         try:
             for report in tqdm(reports, total=len(seeds), unit="seed", disable=None):

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 
-from p2pchat import events, node
+from p2pchat import events, ticking
 from p2pchat.addresses import Address
 from p2pchat.protocol.messages import RelayOk
 from p2pchat.protocol.names import PeerId, ToAll
@@ -96,7 +96,7 @@ class ScenarioTestCase(NodeTestCase):
     def setUp(self) -> None:
         super().setUp()
         # Most of the real time that a quiet network takes is ticks; nothing here is due more often.
-        self.patch(node, "TICK_S", 0.25)
+        self.patch(ticking, "TICK_S", 0.25)
         self._plain_hosts = 0
 
     def build(self, *chains: str, **settings: Any) -> list[Villager]:

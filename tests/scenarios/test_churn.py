@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
-from p2pchat import node
+from p2pchat import ticking
 from p2pchat.protocol.names import ToAll
 from tests.scenarios.stories import Conversation, ScenarioTestCase
 from tests.village import RENDEZVOUS, Villager
@@ -28,7 +28,7 @@ class ChurnTests(ScenarioTestCase):
     def setUp(self) -> None:
         super().setUp()
         # Four times less ticks, so that an hour takes seconds; deadlines are exact to that.
-        self.patch(node, "TICK_S", 1.0)
+        self.patch(ticking, "TICK_S", 1.0)
         self.talks: list[Conversation] = []
         #: All who ever lived here.
         self.everybody: list[Villager] = []
