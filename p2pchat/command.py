@@ -1,4 +1,4 @@
-"""The command ``p2pchat``: ``simulate`` and ``replay``."""
+"""The command ``p2pchat``: ``simulate`` and ``replay``, and those about keys."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import IO, Any, ClassVar, TextIO
 from tqdm import tqdm
 from twisted.python import usage
 
+from p2pchat.keys_command import IdentityOptions, NamespaceKeyOptions
 from p2pchat.options import StrictOptions, number
 from p2pchat.simulation.invariants import log_nothing
 from p2pchat.simulation.liars import LIARS, parse_liars
@@ -199,6 +200,8 @@ class Options(StrictOptions):
     subCommands: ClassVar[list[list[Any]]] = [
         ["simulate", None, SimulateOptions, "Run a network of real peers on simulated time, through faults."],
         ["replay", None, ReplayOptions, "Walk through what simulate --trace has written."],
+        ["identity", None, IdentityOptions, "Show the key of a peer, copy it, move it to another machine."],
+        ["namespace-key", None, NamespaceKeyOptions, "Make a key that seals what is said to a namespace."],
     ]
 
     def postOptions(self) -> None:
@@ -207,7 +210,7 @@ class Options(StrictOptions):
         :raises UsageError: there is none.
         """
         if self.subCommand is None:
-            raise usage.UsageError("expected a command: simulate or replay")
+            raise usage.UsageError("expected a command: simulate, replay, identity or namespace-key")
 
 
 def run_with_progress(simulation: Simulation, err: TextIO) -> None:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from p2pchat.addresses import Address
 from p2pchat.protocol.names import PeerId
+from p2pchat.protocol.protection import Protection
 
 
 class MessageArrived(Struct, frozen=True, gc=False):
@@ -20,6 +21,7 @@ class MessageArrived(Struct, frozen=True, gc=False):
     :param via: the neighbour that brought it.
     :param plain: that neighbour is not of our own kind.
     :param hops: links that it came over, as far as the message tells; 1 is the direct link.
+    :param protection: who else could have read or written it.
     """
 
     src: str
@@ -29,17 +31,20 @@ class MessageArrived(Struct, frozen=True, gc=False):
     via: PeerId
     plain: bool
     hops: int | None
+    protection: Protection = Protection.NONE
 
 
 class MessageSent(Struct, frozen=True, gc=False):
     """A message of ours was given to a link for the first time.
 
     :param via: the neighbour that got it: the destination itself, or a relay.
+    :param protection: who else can read or change it.
     """
 
     msg_id: str
     dst: PeerId
     via: PeerId
+    protection: Protection = Protection.NONE
 
 
 class MessageConfirmed(Struct, frozen=True, gc=False):
@@ -76,12 +81,14 @@ class NeighbourUp(Struct, frozen=True, gc=False):
 
     :param dialled: we connected to it.
     :param plain: it is not of our own kind.
+    :param is_encrypted: nobody on the way can read or alter what goes over the link.
     """
 
     peer_id: PeerId
     address: Address
     dialled: bool
     plain: bool
+    is_encrypted: bool = False
 
 
 class NeighbourDown(Struct, frozen=True, gc=False):
@@ -148,6 +155,30 @@ class NameTaken(Struct, frozen=True, gc=False):
     address: Address
 
 
+class KeyRefused(Struct, frozen=True, gc=False):
+    """Somebody came under a known name with another key than that one had, and got no link.
+
+    :param key: the fingerprint of the key that was shown.
+    :param known: that of the key which the name had before.
+    """
+
+    peer_id: PeerId
+    key: str
+    known: str
+
+
+class KeyMissing(Struct, frozen=True, gc=False):
+    """Somebody came without encryption under the name of a peer that had it, and got no link."""
+
+    peer_id: PeerId
+
+
+class PeersNotKept(Struct, frozen=True, gc=False):
+    """What is known of peers cannot be written down; it is kept in memory meanwhile."""
+
+    why: str
+
+
 class Warned(Struct, frozen=True, gc=False):
     """Something that the user should know of a message to a peer."""
 
@@ -176,6 +207,9 @@ Event = (
     | RendezvousLost
     | RendezvousHosted
     | NameTaken
+    | KeyRefused
+    | KeyMissing
+    | PeersNotKept
     | Warned
     | LineTraced
 )

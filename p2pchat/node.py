@@ -39,6 +39,12 @@ from p2pchat.routing.router import Router
 from p2pchat.settings import SHARED_RENDEZVOUS, Settings
 from p2pchat.telling import Telling
 from p2pchat.ticking import Ticking
+from p2pchat.trust.keys import Keys
+from p2pchat.trust.seals import Seals
+from p2pchat.trust.trust import NothingToTrust, Trust
+
+#: What is said of a peer that the user has blocked.
+BLOCKED = "blocked by the user"
 
 #: Seconds after the start when casts no longer wait for the first links.
 READY_S = 5.0
@@ -55,6 +61,7 @@ class Node(MultiService):
     :param new_id: makes a msg_id: 128 random bits (section 4).
     :param random: returns a float from 0 to 1, for jitter.
     :param timestamp: the time of day as ``YYYY-MM-DDTHH:MM:SSZ``.
+    :param keys: None: nothing is encrypted or signed, and everybody may come under any name.
     """
 
     _log = Logger()
@@ -68,6 +75,7 @@ class Node(MultiService):
         new_id: Callable[[], str],
         random: Callable[[], float],
         timestamp: Callable[[], str],
+        keys: Keys | None = None,
     ) -> None:
         super().__init__()
         self.own = own
@@ -80,7 +88,14 @@ class Node(MultiService):
         self.rendezvous: RendezvousServer | None = None
         self._telling = Telling(self._seek, self._why_not_linked)
         self._tell = self._telling.tell
-        self.router = Router(own, self._telling, reactor.seconds, new_id)
+        self.trust: Trust | None = None
+        self._seals: Seals | None = None
+        if keys is not None:
+            self.trust = Trust(
+                keys.identity, keys.pins, keys.rules, self._telling, keys.now_ms, reactor.seconds
+            )
+            self._seals = Seals(self.trust, keys.namespace_key, keys.random_bytes)
+        self.router = Router(own, self._telling, reactor.seconds, new_id, self._seals)
         self.casts = Casts(self.router.publish)
         self.switchboard = Switchboard(
             reactor,
@@ -91,8 +106,11 @@ class Node(MultiService):
             random=random,
             port=settings.port,
             interface=settings.interface,
+            tls=None if keys is None else keys.tls,
         )
         self.switchboard.setServiceParent(self)
+        for peer_id in self.trust.blocked if self.trust is not None else ():
+            self.switchboard.hang_up(peer_id, BLOCKED)
         for address in settings.peers:
             first_dial = self.switchboard.add_fixed(address).outcome()
             first_dial.addErrback(self._address_failed, address)
@@ -153,7 +171,7 @@ class Node(MultiService):
         if self.rendezvous is not None and self.registration is not None:
             self.registration.forget_server()
         stopped: Deferred[None] = super().stopService()
-        return stopped
+        return stopped.addBoth(self._close_keys)
 
     def listen(self, listener: Callable[[events.Event], None]) -> None:
         """Tell *listener* every event from now on."""
@@ -207,6 +225,34 @@ class Node(MultiService):
         """Say BYE to a peer and leave it alone until `connect`; False where there was no link."""
         return self.switchboard.hang_up(peer_id, "disconnected by the user")
 
+    def is_verified(self, peer_id: PeerId) -> bool:
+        """Whether our user has compared safety numbers with a peer."""
+        return self.trust is not None and self.trust.is_verified(peer_id)
+
+    def take_other_key(self, peer_id: PeerId) -> str:
+        """Accept a peer as it came when it was refused last, and dial it; return what was done, for people.
+
+        :raises NothingToTrust: it was not refused for its key.
+        """
+        done = self.keys.take_other(peer_id)
+        self.switchboard.want(peer_id)
+        return done
+
+    def block(self, peer_id: PeerId) -> None:
+        """Take neither a link with a peer nor a word of it, now and after a restart, until `unblock`.
+
+        :raises NothingToTrust: too many are blocked already.
+        """
+        self.keys.block(peer_id)
+        self.switchboard.hang_up(peer_id, BLOCKED)
+
+    def unblock(self, peer_id: PeerId) -> bool:
+        """Take back `block`, and dial now; False where the peer was not blocked."""
+        was_blocked = self.keys.unblock(peer_id)
+        if was_blocked:
+            self.switchboard.want(peer_id)
+        return was_blocked
+
     def ping(self, peer_id: PeerId) -> Deferred[float]:
         """Measure the round trip in seconds. Fails with `NotLinked`, `LinkClosed` or `TimeoutError`."""
         neighbour = self.neighbours.get(peer_id)
@@ -227,6 +273,8 @@ class Node(MultiService):
             **attrs.asdict(self.router.tally),
             **self.router.sizes(),
             **self.switchboard.sizes(),
+            **(self.trust.sizes() if self.trust is not None else {}),
+            **(self._seals.sizes() if self._seals is not None else {}),
             "casts_waiting": len(self.casts),
             "roster": len(self.roster),
         }
@@ -239,11 +287,17 @@ class Node(MultiService):
 
     # What the switchboard tells: `links.switchboard.Board`.
 
+    def admit(self, link: Link) -> ProtocolError | None:
+        """Ask those who know who has which key."""
+        return None if self.trust is None else self.trust.admit(link.peer_id, link.key, link.card)
+
     def neighbour_up(self, neighbour: Neighbour) -> None:
         """Route over a new neighbour."""
         link = neighbour.link
         self._log.info("link with {peer!a} at {address}", peer=link.peer_id, address=link.address)
-        self._tell(events.NeighbourUp(link.peer_id, link.address, link.dialled, link.plain))
+        self._tell(
+            events.NeighbourUp(link.peer_id, link.address, link.dialled, link.plain, link.is_encrypted)
+        )
         self.router.neighbour_up(neighbour)
 
     def neighbour_down(self, neighbour: Neighbour, why: str) -> None:
@@ -314,6 +368,21 @@ class Node(MultiService):
 
     # Inside.
 
+    def _close_keys(self, result: Any) -> Any:
+        if self._seals is not None:
+            self._seals.close()
+        return result
+
+    @property
+    def keys(self) -> Trust:
+        """What knows who has which key.
+
+        :raises NothingToTrust: there is no such thing in this node.
+        """
+        if self.trust is None:
+            raise NothingToTrust("this peer has no key of its own, so it looks at none")
+        return self.trust
+
     def _make_registration(self, random: Callable[[], float]) -> Registration | None:
         if self.settings.rendezvous is None:
             return None
@@ -373,6 +442,8 @@ class Node(MultiService):
     def _look(self) -> None:
         """Look after what is due."""
         self.router.tick()
+        if self._seals is not None:
+            self._seals.tick()
         if not self.casts.is_open and self._may_cast():
             self.casts.open()
 

@@ -6,6 +6,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from twisted.python import usage
@@ -84,6 +85,18 @@ class EnvironmentOptions(StrictOptions):
         text = self.raw(name)
         return default if text is None else self.parse(name, text, parse)
 
+    def is_on(self, name: str) -> bool:
+        """Whether a flag is set: on the command line, or in the environment to ``yes``.
+
+        :raises UsageError: the environment has something else than ``yes`` or ``no``.
+        """
+        if self[name]:
+            return True
+        text = self.environment.get(self.variable(name), "") or "no"
+        if text.lower() not in ("yes", "no"):
+            raise usage.UsageError(f"{self.variable(name)}: expected yes or no, got {text!a}")
+        return text.lower() == "yes"
+
     def parse(self, name: str, text: str, parse: Callable[[str], _T]) -> _T:
         """Return what one value of an option means.
 
@@ -157,9 +170,23 @@ def folder(text: str) -> str:
 
     :raises ValueError: no path can be written so, whatever there is.
     """
+    return _path(text, "folder")
+
+
+def file(text: str) -> Path:
+    """Read the path of a file.
+
+    :raises ValueError: no path can be written so, whatever there is.
+    """
+    if not text:
+        raise ValueError("expected a file, got ''")
+    return Path(_path(text, "file")).absolute()
+
+
+def _path(text: str, what: str) -> str:
     try:
         if b"\0" not in os.fsencode(text):
             return text
     except UnicodeEncodeError:
         pass
-    raise ValueError(f"expected a folder, got {text!a}")
+    raise ValueError(f"expected a {what}, got {text!a}")

@@ -9,6 +9,9 @@ from p2pchat.addresses import Address
 #: Where peers of one machine meet unless told otherwise (docs/protocol.md, section 6).
 SHARED_RENDEZVOUS = Address("127.0.0.1", 5000)
 
+#: The group of those who name none.
+DEFAULT_NAMESPACE = "lobby"
+
 
 @attrs.frozen
 class Settings:

@@ -6,9 +6,11 @@ import locale
 import os
 import random
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 from twisted.application.service import IService
@@ -21,14 +23,22 @@ from p2pchat.console.session import Session
 from p2pchat.console.stdio import StdioConsole
 from p2pchat.links.listener import DEFAULT_PORT
 from p2pchat.node import Node
-from p2pchat.options import EnvironmentOptions, address, check_port_is_free, folder, interface, number
+from p2pchat.options import EnvironmentOptions, address, check_port_is_free, file, folder, interface, number
 from p2pchat.protocol.names import PeerId, check_own
-from p2pchat.settings import SHARED_RENDEZVOUS, Settings
+from p2pchat.settings import DEFAULT_NAMESPACE, SHARED_RENDEZVOUS, Settings
 from p2pchat.state import claim_folder
 from p2pchat.steady import steady
+from p2pchat.trust.allowed import read_allowed
+from p2pchat.trust.cards import fingerprint
+from p2pchat.trust.certificates import Certificates
+from p2pchat.trust.keeping import PEERS_FILE, keys_folder, load_identity
+from p2pchat.trust.keys import Keys
+from p2pchat.trust.namespacekey import NamespaceKey, load_namespace_key
+from p2pchat.trust.pins import Pins
+from p2pchat.trust.secretfile import KeysUnusable
+from p2pchat.trust.trust import Rules
 
 #: Unless told otherwise.
-DEFAULT_NAMESPACE = "lobby"
 DEFAULT_TTL_S = 7200
 
 
@@ -79,10 +89,25 @@ class Options(EnvironmentOptions):
             "data-dir",
             None,
             None,
-            "Folder for what this peer keeps: log and pid file. [default: a folder of its own under the "
-            "state folder of the user]",
+            "Folder for what this peer keeps: log, pid file, and keys. [default: folders of its own under "
+            "the state and data folders of the user]",
+        ],
+        [
+            "allow",
+            None,
+            None,
+            "File of a closed group: name@namespace a line, and its key behind it or not. [default: all may "
+            "come]",
+        ],
+        [
+            "namespace-key",
+            None,
+            None,
+            "File with the key of your namespace, as p2pchat namespace-key new makes it: what is said to all "
+            "of it is sealed. [default: none, it is signed only]",
         ],
     ]
+    optFlags = [["require-tls", None, "Take no link without encryption. [default: they are marked]"]]  # noqa: RUF012
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,8 +129,34 @@ class Options(EnvironmentOptions):
         self.own = PeerId.of(name, namespace)
         self.settings = self._read_settings()
         given = self.read("data-dir", folder, None)
-        claimed = claim_folder(self.twistd, given, namespace, name, label=str(self.own), choose="name")
-        logfile.install(self.twistd, claimed)
+        try:
+            # What is wrong is told before any folder is made.
+            shared, rules = self._read_namespace_key(), self._read_rules()
+            claimed = claim_folder(self.twistd, given, namespace, name, label=str(self.own), choose="name")
+            logfile.install(self.twistd, claimed)
+            self.own_keys = self._load_keys(keys_folder(given, self.own), rules, shared)
+        except KeysUnusable as problem:
+            raise usage.UsageError(str(problem)) from None
+
+    def _read_rules(self) -> Rules:
+        allow = self.read("allow", file, None)
+        return Rules(self.is_on("require-tls"), None if allow is None else read_allowed(allow))
+
+    def _read_namespace_key(self) -> NamespaceKey | None:
+        path = self.read("namespace-key", file, None)
+        return None if path is None else load_namespace_key(path, self.own.namespace)
+
+    def _load_keys(self, place: Path, rules: Rules, shared: NamespaceKey | None) -> Keys:
+        identity = load_identity(place, self.own, os.urandom)
+        return Keys(
+            identity,
+            Pins(place / PEERS_FILE),
+            Certificates(identity),
+            now_ms=lambda: time.time_ns() // 1_000_000,
+            random_bytes=os.urandom,
+            rules=rules,
+            namespace_key=shared,
+        )
 
     def _read_settings(self) -> Settings:
         rendezvous = self.raw("rendezvous")
@@ -146,6 +197,7 @@ def makeService(options: Options, reactor: Reactor | None = None) -> IService:
         new_id=lambda: os.urandom(16).hex(),
         random=random.SystemRandom().random,
         timestamp=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        keys=options.own_keys,
     )
     if options.twistd["nodaemon"]:
         _add_console(node, options, reactor)
@@ -187,6 +239,7 @@ def _banner(node: Node, log: str | None) -> list[str]:
         f"You are {node.own}.",
         f"Port: {node.switchboard.port} on {settings.interface or 'all addresses of this machine'}.",
         f"Rendezvous: {settings.rendezvous or 'none'}{', shared with the peers here' * settings.shared}.",
+        f"Key: {fingerprint(node.keys.identity.key)}.",
         f"Log: {log or 'where twistd was told to write it'}.",
         "Type /help for all commands, /msg @bob hello to talk, /quit to leave.",
     ]

@@ -10,8 +10,10 @@ from p2pchat import events
 from p2pchat.protocol.errors import ErrorCode
 from p2pchat.protocol.messages import Error, Pub, Send
 from p2pchat.protocol.names import PeerId
+from p2pchat.protocol.protection import Protection
 from p2pchat.routing.delivery import Delivery, State
 from p2pchat.routing.neighbourhood import Neighbour, hops_of
+from p2pchat.trust.cards import fingerprint
 
 
 class Telling:
@@ -37,18 +39,18 @@ class Telling:
                 # A listener's fault must not become the fault of the peer whose message it was.
                 self._log.failure("a listener failed")
 
-    def show(self, neighbour: Neighbour, message: Send | Pub) -> None:
+    def show(self, neighbour: Neighbour, message: Send | Pub, protection: Protection) -> None:
         """Tell a message that arrived."""
         is_cast = isinstance(message, Pub)
         via, is_plain = neighbour.peer_id, neighbour.plain
         # The ttl of a plain peer tells nothing.
         hops = 1 if via == message.src else hops_of(message.ttl)
         src, dst, payload = message.src, message.dst, message.payload
-        self.tell(events.MessageArrived(src, dst, payload, is_cast, via, is_plain, hops))
+        self.tell(events.MessageArrived(src, dst, payload, is_cast, via, is_plain, hops, protection))
 
     def sent(self, delivery: Delivery) -> None:
         """Tell that a message is on its way."""
-        self.tell(events.MessageSent(delivery.msg_id, delivery.dst, delivery.via))
+        self.tell(events.MessageSent(delivery.msg_id, delivery.dst, delivery.via, delivery.protection))
 
     def settled(self, delivery: Delivery) -> None:
         """Tell what became of a message."""
@@ -65,6 +67,18 @@ class Telling:
     def warn(self, peer_id: PeerId, text: str) -> None:
         """Tell the user something about a message to a peer."""
         self.tell(events.Warned(peer_id, text))
+
+    def key_refused(self, peer_id: PeerId, key: bytes, pinned: bytes) -> None:
+        """Tell that somebody came under a known name with another key."""
+        self.tell(events.KeyRefused(peer_id, fingerprint(key), fingerprint(pinned)))
+
+    def key_missing(self, peer_id: PeerId) -> None:
+        """Tell that somebody came under the name of a peer that has a key, without any."""
+        self.tell(events.KeyMissing(peer_id))
+
+    def trouble(self, why: str) -> None:
+        """Tell that what is known of peers cannot be written down."""
+        self.tell(events.PeersNotKept(why))
 
     def complained(self, neighbour: Neighbour, error: Error) -> None:
         """Tell what a peer complains about."""

@@ -80,6 +80,8 @@ class ProgramTestCase(SynchronousTestCase):
         self.environment: dict[str, str] = {}
         self.patch(EnvironmentOptions, "environment", self.environment)
         self.patch(platformdirs, "user_state_path", self.state.joinpath)
+        self.data = self.folder / "share"
+        self.patch(platformdirs, "user_data_path", self.data.joinpath)
         self.patch(state, "_locks", [])
         self.patch(logfile, "_path", Path("p2pchat.log"))
         self.patch(logfile, "_predicate", LogLevelFilterPredicate(defaultLogLevel=LogLevel.info))

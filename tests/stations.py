@@ -6,10 +6,13 @@ import itertools
 from collections.abc import Callable
 
 from p2pchat.addresses import Address
+from p2pchat.links.link import Link
 from p2pchat.links.neighbour import Neighbour
 from p2pchat.links.switchboard import Switchboard
+from p2pchat.protocol.errors import ProtocolError
 from p2pchat.protocol.messages import Error, Message, Pub, Send
 from p2pchat.protocol.names import PeerId
+from p2pchat.protocol.protection import Protection
 from p2pchat.routing import neighbourhood as routing
 from p2pchat.routing.delivery import Delivery, State
 from p2pchat.routing.router import Router
@@ -38,6 +41,10 @@ class Station:
             host, own, self, new_id=new_id, timestamp=lambda: "", random=random, port=7070
         )
 
+    def admit(self, link: Link) -> ProtocolError | None:
+        """Let in everybody."""
+        return None
+
     def neighbour_up(self, neighbour: Neighbour) -> None:
         """Route over it."""
         self.events.append(f"+{neighbour.peer_id}")
@@ -59,7 +66,7 @@ class Station:
     def line_traced(self, peer_id: PeerId, line: bytes) -> None:
         """Nobody watches."""
 
-    def show(self, neighbour: routing.Neighbour, message: Send | Pub) -> None:
+    def show(self, neighbour: routing.Neighbour, message: Send | Pub, protection: Protection) -> None:
         """Note it."""
         self.shown.append(message.payload)
 

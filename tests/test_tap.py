@@ -19,6 +19,7 @@ from p2pchat.console import stdio
 from p2pchat.console.stdio import StdioConsole
 from p2pchat.node import Node
 from p2pchat.testing import MemoryHost, MemoryNetwork
+from p2pchat.trust.cards import fingerprint
 from tests.programs import ProgramTestCase
 
 
@@ -135,7 +136,7 @@ class ServiceTests(ProgramTestCase):
 
     def test_foreground(self) -> None:
         """In the foreground there is a console, whose first lines say who, where and how."""
-        self.start("-n", "p2pchat", "--name", "alice")
+        node = self.start("-n", "p2pchat", "--name", "alice")
         log = self.state / "p2pchat" / "lobby" / "alice" / "p2pchat.log"
         self.assertEqual(
             self.output,
@@ -143,6 +144,7 @@ class ServiceTests(ProgramTestCase):
                 "You are alice@lobby.",
                 "Port: 7070 on all addresses of this machine.",
                 "Rendezvous: 127.0.0.1:5000, shared with the peers here.",
+                f"Key: {fingerprint(node.keys.identity.key)}.",
                 f"Log: {log}.",
                 "Type /help for all commands, /msg @bob hello to talk, /quit to leave.",
             ],
@@ -150,16 +152,17 @@ class ServiceTests(ProgramTestCase):
 
     def test_other_first_lines(self) -> None:
         """They say what was asked for, where something was."""
-        self.start(
+        node = self.start(
             *("-n", "--syslog", "p2pchat", "--name", "alice", "--namespace", "UnB", "--port", "7171"),
             *("--interface", "127.0.0.1", "--rendezvous", "none"),
         )
         self.assertEqual(
-            self.output[:4],
+            self.output[:5],
             [
                 "You are alice@UnB.",
                 "Port: 7171 on 127.0.0.1.",
                 "Rendezvous: none.",
+                f"Key: {fingerprint(node.keys.identity.key)}.",
                 "Log: where twistd was told to write it.",
             ],
         )

@@ -10,6 +10,9 @@ from typing import Any
 from p2pchat import __version__, settings, tap
 from p2pchat.addresses import Address
 from p2pchat.settings import Settings
+from p2pchat.trust.namespacekey import NamespaceKey
+from p2pchat.trust.secretfile import write_secret
+from tests.keys import random_bytes_of
 from tests.programs import ProgramTestCase
 
 #: Each option with values as they are given, and what the settings are then.
@@ -57,7 +60,9 @@ HELP = {
     "advertise-port": ("TCP port to register", "[default: the port]"),
     "rendezvous": ("HOST:PORT", "[default: 127.0.0.1:5000, which one of the peers"),
     "registration-ttl": ("Seconds", "[default: 7200]"),
-    "data-dir": ("Folder", "[default: a folder of its own under the state folder of the user]"),
+    "data-dir": ("Folder", "[default: folders of its own under the state and data folders of the user]"),
+    "allow": ("name@namespace a line", "[default: all may come]"),
+    "namespace-key": ("as p2pchat namespace-key new makes it", "[default: none, it is signed only]"),
     "peer": ("HOST:PORT", "May be repeated. [default: none]"),
 }
 
@@ -108,10 +113,13 @@ class OptionTests(ProgramTestCase):
     def test_command_line_wins(self) -> None:
         """Where both are given the command line wins, for every option; the other is not even read."""
         self.environment.update({variable(option): f"wrong {option} @" for option in HELP})
+        allow, key = self.folder / "allow", self.folder / "key"
+        allow.write_text("bob@UnB")
+        write_secret(key, NamespaceKey.new("UnB", random_bytes_of("key")).to_bytes())
         options = self.peer(
             *("--namespace", "UnB", "--port", "7171", "--interface", "127.0.0.1", "--advertise-port", "9"),
             *("--rendezvous", "none", "--registration-ttl", "60", "--peer", "h:1", "--peer", "h:2"),
-            *("--data-dir", str(self.folder / "data")),
+            *("--data-dir", str(self.folder / "data"), "--allow", str(allow), "--namespace-key", str(key)),
         )
         peers = (Address("h", 1), Address("h", 2))
         self.assertEqual(options.own, "alice@UnB")

@@ -18,6 +18,7 @@ from p2pchat.protocol.names import PeerId
 from p2pchat.rendezvous.server import RendezvousServer
 from p2pchat.settings import SHARED_RENDEZVOUS, Settings
 from p2pchat.testing import MemoryHost, MemoryNetwork
+from p2pchat.trust.keys import Keys
 
 #: Where the rendezvous of the village stands.
 RENDEZVOUS = Address("10.0.0.99", 5000)
@@ -137,7 +138,7 @@ class VillageTestCase(SynchronousTestCase):
         self.servers.remove(server)
         self.successResultOf(server.stopService())
 
-    def make(self, name: str, ip: str, **settings: Any) -> Villager:
+    def make(self, name: str, ip: str, keys: Keys | None = None, **settings: Any) -> Villager:
         """Make a peer that is not yet started: ``name`` or ``name@namespace``, in UnB."""
         given: dict[str, Any] = {"rendezvous": RENDEZVOUS, "shared": False, **settings}
         host = self.network.host(ip)
@@ -148,6 +149,7 @@ class VillageTestCase(SynchronousTestCase):
             new_id=lambda: f"id-{next(self._ids)}",
             random=self.random.random,
             timestamp=lambda: "2026-01-02T03:04:05Z",
+            keys=keys,
         )
         villager = Villager(host, node)
         self.villagers.append(villager)

@@ -70,6 +70,38 @@ class Who:
 
 
 @attrs.frozen
+class Verify:
+    """Show the safety number of us and a peer, or take note that it is the same over there.
+
+    :param is_same: the user says that it is.
+    """
+
+    peer_id: PeerId
+    is_same: bool
+
+
+@attrs.frozen
+class Trust:
+    """Take the other key that a peer came with."""
+
+    peer_id: PeerId
+
+
+@attrs.frozen
+class Block:
+    """Take nothing of a peer any more."""
+
+    peer_id: PeerId
+
+
+@attrs.frozen
+class Unblock:
+    """Take back `Block`."""
+
+    peer_id: PeerId
+
+
+@attrs.frozen
 class Ping:
     """Measure a round trip."""
 
@@ -118,8 +150,24 @@ class Quit:
     """End."""
 
 
+#: Those about the key of a peer.
+AboutKeys = Verify | Trust | Block | Unblock
+
 Command = (
-    Peers | Connect | Disconnect | Say | Routes | Who | Ping | Watch | Status | Metrics | Log | Help | Quit
+    Peers
+    | Connect
+    | Disconnect
+    | Say
+    | Routes
+    | Who
+    | AboutKeys
+    | Ping
+    | Watch
+    | Status
+    | Metrics
+    | Log
+    | Help
+    | Quit
 )
 
 
@@ -222,6 +270,13 @@ def _read_metrics(rest: str, own_namespace: str) -> Command:
     return Metrics(_peer(rest, own_namespace) if rest else None)
 
 
+def _read_verify(rest: str, own_namespace: str) -> Command:
+    who, answer = _cut(rest)
+    if answer not in ("", "yes"):
+        raise Mistyped("It takes one peer, and behind it yes or nothing")
+    return Verify(_peer(who, own_namespace), is_same=answer == "yes")
+
+
 def _read_help(rest: str, _: str) -> Command:
     name = rest.removeprefix("/")
     if not name:
@@ -279,6 +334,32 @@ _GRAMMARS = {
         "/who bob",
         "show what is known of a peer, and how it would be reached now",
         lambda rest, own: Who(_peer(rest, own)),
+    ),
+    "verify": _Grammar(
+        "peer [yes]",
+        "/verify bob",
+        "show a number to compare with a peer, and with yes: it is the same",
+        _read_verify,
+        "The same number on both sides means that nobody is between you. Verified peers are marked.",
+    ),
+    "trust": _Grammar(
+        "peer",
+        "/trust bob",
+        "take the other key that a peer came with, once you know why it has one",
+        lambda rest, own: Trust(_peer(rest, own)),
+        "It has one if it was set up anew without its old key, or if it is somebody else.",
+    ),
+    "block": _Grammar(
+        "peer",
+        "/block bob",
+        "take no link with a peer, and show nothing of it, until /unblock",
+        lambda rest, own: Block(_peer(rest, own)),
+    ),
+    "unblock": _Grammar(
+        "peer",
+        "/unblock bob",
+        "take links and messages of a blocked peer again",
+        lambda rest, own: Unblock(_peer(rest, own)),
     ),
     "ping": _Grammar(
         "peer",

@@ -13,16 +13,58 @@ from p2pchat.links.neighbour import Neighbour
 from p2pchat.protocol.errors import MEANINGS
 from p2pchat.protocol.messages import Metrics
 from p2pchat.protocol.names import PeerId
+from p2pchat.protocol.protection import Protection
 from p2pchat.routing.routes import EXPIRY_S, Route
+from p2pchat.trust.cards import fingerprint
+from p2pchat.trust.trust import Trust
 
 #: Names that one line about the roster holds.
 _MAX_NAMES = 10
 
 
-def arrived(event: events.MessageArrived, clock_time: str) -> str:
-    """Render a message: when, who, to whom, what; the neighbour that brought it where it is another."""
+def arrived(event: events.MessageArrived, clock_time: str, is_verified: bool) -> str:
+    """Render a message: when, who, to whom, what; the neighbour that brought it where it is another.
+
+    :param is_verified: the user has compared safety numbers with its source.
+    """
     via = "" if event.src == event.via else f" (via {visible_name(event.via)})"
-    return f"[{clock_time}] {visible_name(event.src)}{via} to {_to_whom(event)}: {visible(event.payload)}"
+    who = f"{visible_name(event.src)}{_mark(event, is_verified)}{via}"
+    return f"[{clock_time}] {who} to {_to_whom(event)}: {visible(event.payload)}"
+
+
+def _mark(event: events.MessageArrived, is_verified: bool) -> str:
+    """Render how far a message can be believed, and who else could read it."""
+    if event.protection is Protection.NONE:
+        return " [unsecured]"
+    words = ["verified"] if is_verified else []
+    # What is said to many can be read by many, unless the namespace has a key.
+    if event.protection is Protection.SIGNED and not event.is_cast:
+        words.append("not sealed")
+    return f" [{', '.join(words)}]" if words else ""
+
+
+def lacks(protection: Protection) -> str:
+    """Render what the protection of a message of ours lacks."""
+    if protection is Protection.NONE:
+        return ", unsecured"
+    return ", not sealed" if protection is Protection.SIGNED else ""
+
+
+def secured(is_encrypted: bool) -> str:
+    """Render whether others can read and change what goes over a link."""
+    return "encrypted" if is_encrypted else "unsecured"
+
+
+def keys(trust: Trust | None, neighbours: list[Neighbour]) -> list[str]:
+    """Render our key, and how many others are known."""
+    if trust is None:
+        return ["Keys: none, so all links are unsecured."]
+    encrypted = sum(neighbour.is_encrypted for neighbour in neighbours)
+    return [
+        f"Your key: {fingerprint(trust.identity.key)}.",
+        f"Links: {encrypted} encrypted, {len(neighbours) - encrypted} unsecured. "
+        f"Keys of others: {len(trust.pins)} known; {len(trust.blocked)} peers blocked.",
+    ]
 
 
 def _to_whom(event: events.MessageArrived) -> str:
@@ -38,9 +80,9 @@ def _to_whom(event: events.MessageArrived) -> str:
 def notice(event: events.Event) -> str | None:
     """Render an event that is not about a message; None where the user need not know."""
     match event:
-        case events.NeighbourUp(peer_id=peer_id, address=address, dialled=dialled):
+        case events.NeighbourUp(peer_id=peer_id, address=address, dialled=dialled, is_encrypted=encrypted):
             way = "to" if dialled else "from"
-            return f"{visible_name(peer_id)} is linked ({way} {address})"
+            return f"{visible_name(peer_id)} is linked ({way} {address}){'' if encrypted else ', unsecured'}"
         case events.NeighbourDown(peer_id=peer_id, why=why):
             return f"{visible_name(peer_id)} is no longer linked: {visible(why)}"
         case events.PeerComplained():
@@ -54,6 +96,16 @@ def notice(event: events.Event) -> str | None:
             return (
                 f"{name} is also registered at {address}: another peer has your name, or it is an old entry"
             )
+        case events.KeyRefused():
+            return _other_key(event)
+        case events.KeyMissing(peer_id=peer_id):
+            name = visible_name(peer_id)
+            return (
+                f"somebody came as {name} without encryption, which {name} had before, and was refused: it "
+                f"may use another program now, or somebody pretends to be it. If you know why: /trust {name}"
+            )
+        case events.PeersNotKept(why=why):
+            return f"what is learned of peers is kept until you leave only: {visible(why)}"
         case events.Warned(peer_id=peer_id, text=text):
             return f"warning about {visible_name(peer_id)}: {visible(text)}"
         case events.LineTraced(peer_id=peer_id, line=line):
@@ -73,6 +125,15 @@ def _rendezvous(event: events.Event) -> str | None:
             return f"no rendezvous answered at {address}, so this peer hosts one"
         case _:
             return None
+
+
+def _other_key(event: events.KeyRefused) -> str:
+    name = visible_name(event.peer_id)
+    return (
+        f"somebody came as {name} with another key than {name} had before, and was refused: {name} may have "
+        f"been set up anew without its old key, or somebody pretends to be {name}. Ask {name} another way "
+        f"what /status says there. If it is {event.key} (before: {event.known}): /trust {name}"
+    )
 
 
 def _complaint(event: events.PeerComplained) -> str:
@@ -123,9 +184,10 @@ def table(rows: list[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def how(neighbour: Neighbour) -> str:
+def how(neighbour: Neighbour, is_verified: bool) -> str:
     """Render how a peer is linked."""
-    return "linked directly" + (", plain" if neighbour.plain else "")
+    marks = ["plain" * neighbour.plain, "unsecured" * (not neighbour.is_encrypted), "verified" * is_verified]
+    return ", ".join(["linked directly", *filter(None, marks)])
 
 
 def not_linked(diallers: list[Dialler], now_s: float) -> str:

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from p2pchat import events
-from p2pchat.console import commands, rendering
+from p2pchat.console import commands, rendering, verification
 from p2pchat.console.visible import visible, visible_name
 from p2pchat.links.dialler import DialFailed
 from p2pchat.links.link import Link
@@ -21,6 +21,7 @@ from p2pchat.links.questions import LinkClosed
 from p2pchat.node import Node, NotLinked
 from p2pchat.protocol.errors import ProtocolError
 from p2pchat.protocol.names import Destination, PeerId, ToAll, ToNamespace, ToPeer
+from p2pchat.trust.trust import NothingToTrust
 
 #: Messages of the user's whose outcome may be open before no more input is read.
 MAX_OPEN = 256
@@ -32,7 +33,17 @@ MAX_ROWS = 200
 _DEFECT = "Something failed inside p2pchat; the log says what. Nothing else was changed."
 
 #: Commands that make no sense about oneself.
-_ABOUT_A_PEER = (commands.Connect, commands.Disconnect, commands.Who, commands.Ping, commands.Metrics)
+_ABOUT_A_PEER = (
+    commands.Connect,
+    commands.Disconnect,
+    commands.Who,
+    commands.Verify,
+    commands.Trust,
+    commands.Block,
+    commands.Unblock,
+    commands.Ping,
+    commands.Metrics,
+)
 
 _T = TypeVar("_T")
 
@@ -93,7 +104,7 @@ class Session:
                 )
             if command is not None:
                 self._do(command)
-        except (commands.Mistyped, ProtocolError, NotLinked) as problem:
+        except (commands.Mistyped, ProtocolError, NotLinked, NothingToTrust) as problem:
             text = problem.detail if isinstance(problem, ProtocolError) else str(problem)
             self._show(visible(text))
         except Exception:
@@ -169,13 +180,14 @@ class Session:
         peer_id = command.peer_id
         listed = self._node.roster.get(peer_id)
         self._show(f"{visible_name(peer_id)}: {self._state(peer_id)}")
+        self._show(f"  key: {verification.key_of(self._node, peer_id)}")
         self._show(f"  rendezvous: {f'registered at {listed}' if listed else 'not registered there'}")
         neighbour = self._node.neighbours.get(peer_id)
         for link in neighbour.links if neighbour else []:
             way = "dialled by us" if link.dialled else "dialled by it"
             offers = ", ".join(sorted(map(visible_name, link.features))) or "nothing"
-            rtt = rendering.milliseconds(link.rtt_s)
-            self._show(f"  link: {link.address}, {way}, rtt {rtt}, offers {offers}")
+            rtt, secured = rendering.milliseconds(link.rtt_s), rendering.secured(link.is_encrypted)
+            self._show(f"  link: {link.address}, {way}, {secured}, rtt {rtt}, offers {offers}")
         self._show_ways(peer_id)
 
     def _show_ways(self, peer_id: PeerId) -> None:
@@ -197,6 +209,11 @@ class Session:
             self._show(f"  other way: {rendering.way(other, now_s)}; not taken: {why}")
 
     @_do.register
+    def _(self, command: commands.AboutKeys) -> None:
+        for line in verification.carry_out(command, self._node):
+            self._show(line)
+
+    @_do.register
     def _(self, command: commands.Ping) -> None:
         name = visible_name(command.peer_id)
         pong = self._node.ping(command.peer_id)
@@ -215,6 +232,8 @@ class Session:
         self._show(self._rendezvous_status())
         relayed = len(self._relayed() - node.neighbours.keys())
         self._show(rendering.linked(len(node.neighbours), len(self._known()), relayed))
+        for line in rendering.keys(node.trust, list(node.neighbours.values())):
+            self._show(line)
         self._show(f"Messages that wait for their outcome: {len(node.router.pending)}.")
 
     @_do.register
@@ -246,9 +265,11 @@ class Session:
     def _told(self, event: events.Event) -> None:
         match event:
             case events.MessageArrived():
-                self._show(rendering.arrived(event, self._clock_time()))
-            case events.MessageSent(msg_id=msg_id, dst=dst, via=via):
-                self._show(f"{self._title(msg_id, dst)}: sent{rendering.through(via, dst)}")
+                is_verified = self._node.is_verified(PeerId(event.src))
+                self._show(rendering.arrived(event, self._clock_time(), is_verified))
+            case events.MessageSent(msg_id=msg_id, dst=dst, via=via, protection=protection):
+                how = rendering.through(via, dst) + rendering.lacks(protection)
+                self._show(f"{self._title(msg_id, dst)}: sent{how}")
             case events.MessageConfirmed(msg_id=msg_id, dst=dst, took_s=took_s, tries=tries, via=via):
                 again = f", after {tries} tries" if tries > 1 else ""
                 how = rendering.through(via, dst)
@@ -318,7 +339,7 @@ class Session:
     def _state(self, peer_id: PeerId) -> str:
         neighbour = self._node.neighbours.get(peer_id)
         if neighbour is not None:
-            return rendering.how(neighbour)
+            return rendering.how(neighbour, self._node.is_verified(peer_id))
         route = self._node.router.routes.best(peer_id, self._node.now_s)
         if route is not None:
             return f"reached through {visible_name(route.hop)}"

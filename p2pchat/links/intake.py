@@ -44,6 +44,11 @@ class Intake:
         """Lines that arrived and were not taken yet."""
         return len(self._waiting)
 
+    @property
+    def is_behind(self) -> bool:
+        """More arrived than the line that is being taken."""
+        return len(self._waiting) > 1 or not self._buffer.is_empty
+
     def feed(self, data: bytes) -> None:
         """Take bytes."""
         if self._is_closed:

@@ -7,7 +7,8 @@ Theory of operation::
         |                        |                |                   ^
         +------refuse, hang_up---+------bye-------+-------------------+
 
-`calling` waits for HELLO_OK, `answering` for HELLO. In `leaving` our BYE is out and what the peer
+`calling` waits for HELLO_OK, `answering` for HELLO. Where both ends have TLS, `encrypt` comes first, and
+each waits for its greeting once more, inside of it. In `leaving` our BYE is out and what the peer
 still sends is still read; in `closing` nothing is read, and the connection ends by itself or, at
 the deadline, by us. Each state but `up` has a deadline; that of `leaving` holds for the `closing`
 behind it too. `lost` leads to `gone` from everywhere.
@@ -25,6 +26,9 @@ from p2pchat.protocol.messages import Bye
 
 class Life(Protocol):
     """What can happen to a link."""
+
+    def encrypt(self) -> None:
+        """A HELLO or HELLO_OK arrived that offers TLS, as we do."""
 
     def hello(self) -> None:
         """A HELLO that we accept arrived."""
@@ -59,6 +63,15 @@ class Effects(Protocol):
 
     def come_up(self) -> None:
         """The handshake is done: messages may flow."""
+
+    def start_tls(self) -> None:
+        """Let all that follows be encrypted."""
+
+    def confirm_tls(self) -> None:
+        """Answer the HELLO that offers TLS."""
+
+    def send_hello(self) -> None:
+        """Greet."""
 
     def send_hello_ok(self) -> None:
         """Answer the HELLO."""
@@ -112,6 +125,21 @@ up = _builder.state("up")
 leaving = _builder.state("leaving")
 closing = _builder.state("closing")
 gone = _builder.state("gone")
+
+
+# The deadline of the handshake holds for the TLS in it, too.
+
+
+@calling.upon(Life.encrypt).loop()
+def _greet_inside(life: Life, link: Effects) -> None:
+    link.start_tls()
+    link.send_hello()
+
+
+@answering.upon(Life.encrypt).loop()
+def _await_greeting_inside(life: Life, link: Effects) -> None:
+    link.confirm_tls()
+    link.start_tls()
 
 
 @calling.upon(Life.hello_ok).to(up)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
+from msgspec import UNSET
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IConsumer,
@@ -24,6 +25,7 @@ from p2pchat.allowance import Allowance
 from p2pchat.links import life
 from p2pchat.links.greeting import Greeting, check_hello, check_hello_ok, describe_refusal
 from p2pchat.links.intake import Intake
+from p2pchat.links.lost import why_lost
 from p2pchat.links.outgoing import PLAIN_FIRST_S, PLAIN_SPACING_S, SOCKET_BYTES, Outgoing
 from p2pchat.links.surroundings import Surroundings
 from p2pchat.links.unsent import bound_unsent
@@ -33,6 +35,7 @@ from p2pchat.protocol.errors import ErrorCode, ProtocolError, UnknownType
 from p2pchat.protocol.framing import MAX_LINE, TooLong
 from p2pchat.protocol.messages import (
     FEATURES,
+    TLS,
     Bye,
     ByeOk,
     Error,
@@ -112,6 +115,11 @@ class Link(TwistedProtocol):
         #: The peer is not known to be of our own kind: section 9 applies.
         self.plain = True
         self.features: frozenset[str] = frozenset()
+        #: Nobody on the way can read or alter what goes over it.
+        self.is_encrypted = False
+        #: What the other end has proved to be, and says of itself, where it is encrypted.
+        self.key: bytes | None = None
+        self.card: object = None
         self.received = 0
         self.bad_lines = 0
         self.up_since_s: float | None = None
@@ -208,7 +216,7 @@ class Link(TwistedProtocol):
         self._socket.registerProducer(self.outgoing, True)
         self.set_deadline(life.HANDSHAKE_S)
         if self.dialled:
-            self.send(Hello(self._around.own, features=FEATURES))
+            self.send_hello()
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes."""
@@ -224,7 +232,7 @@ class Link(TwistedProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
         self.intake.end()
-        self._life.lost(reason.getErrorMessage().rstrip("."))
+        self._life.lost(why_lost(reason))
 
     # A line arrived.
 
@@ -271,34 +279,47 @@ class Link(TwistedProtocol):
         if self.dialled and isinstance(message, Error | HelloReject | Bye):
             self._life.hang_up(describe_refusal(message))
         elif self.dialled and isinstance(message, HelloOk):
-            self._greeted(check_hello_ok(message, self._around.own, self.expected))
-            self._accept()
+            self._greeted(check_hello_ok(message, self._around.own, self.expected), message.card)
         elif not self.dialled and isinstance(message, Hello):
-            self._greeted(check_hello(message, self._around.own))
-            self._accept()
+            self._greeted(check_hello(message, self._around.own), message.card)
         elif isinstance(message, Error):
             self._life.hang_up("the peer sent an ERROR before its HELLO")
         else:
             expected = "HELLO_OK" if self.dialled else "HELLO"
             raise ProtocolError(ErrorCode.UNAUTHORIZED, f"expected {expected} first")
 
-    def _greeted(self, greeting: Greeting) -> None:
+    def _greeted(self, greeting: Greeting, card: object) -> None:
+        tls = self._around.tls
+        if tls is not None and not self.is_encrypted and TLS in greeting.features:
+            # What is said before does not count: somebody on the way may have changed it.
+            self._encrypt()
+            return
+        if tls is not None and self.is_encrypted:
+            self.key, self.card = tls.key_of(self._socket), card
         self.peer_id = greeting.peer_id
         self.plain = greeting.plain
         self.features = greeting.features
         self.is_ourselves = greeting.is_ourselves
         if greeting.remark:
             self._log.info("{address}: {remark}", address=self.address, remark=greeting.remark)
+        self._accept()
+
+    def _encrypt(self) -> None:
+        if self.intake.is_behind:
+            # Whoever is on the way could have put it there, and it would be taken for a part of TLS.
+            raise ProtocolError(ErrorCode.UNAUTHORIZED, "nothing may follow the greeting but TLS")
+        self._life.encrypt()
 
     def _accept(self) -> None:
         """Come up, unless the peer is one that we do not want."""
-        refusal = self._owner.admit(self, self.peer_id)
         if self.is_ourselves:
             if not self.dialled:
                 # The answer tells the dialler whom it reached, so that it stops dialling.
                 self.send_hello_ok()
             self._life.hang_up("it has our own name: it is ourselves, or two peers use one name")
-        elif refusal is not None:
+            return
+        refusal = self._owner.admit(self, self.peer_id)
+        if refusal is not None:
             self._life.refuse(refusal)
         elif self.dialled:
             self._life.hello_ok()
@@ -373,9 +394,33 @@ class Link(TwistedProtocol):
             self.outgoing.space_out(PLAIN_SPACING_S if self.dialled else PLAIN_FIRST_S)
         self._owner.link_up(self)
 
+    def start_tls(self) -> None:
+        """Let all that follows be encrypted."""
+        assert self._around.tls is not None, "only who has TLS offers it"
+        # What was said in the clear is not to be held back until it would be encrypted too.
+        self.outgoing.uncork()
+        self._around.tls.start(self._socket)
+        self.is_encrypted = True
+
+    def confirm_tls(self) -> None:
+        """Answer the HELLO that offers TLS."""
+        self.send(HelloOk(self._around.own, features=(*FEATURES, TLS)))
+
+    def send_hello(self) -> None:
+        """Greet: offer TLS where we have it, and inside of it show our card."""
+        offer = self._around.tls is not None and not self.is_encrypted
+        features = (*FEATURES, TLS) if offer else FEATURES
+        self.send(Hello(self._around.own, features=features, card=self._shown_card))
+
     def send_hello_ok(self) -> None:
         """Answer the HELLO."""
-        self.send(HelloOk(self._around.own, features=FEATURES))
+        self.send(HelloOk(self._around.own, features=FEATURES, card=self._shown_card))
+
+    @property
+    def _shown_card(self) -> object:
+        """Our card, where nobody else can see it."""
+        tls = self._around.tls
+        return tls.card if tls is not None and self.is_encrypted else UNSET
 
     def send_error(self, problem: ProtocolError) -> None:
         """Tell the peer what was wrong."""
@@ -418,8 +463,8 @@ class Link(TwistedProtocol):
         self._deaf = True
 
     def half_close(self) -> None:
-        """Close our half behind what waits."""
-        self.outgoing.when_empty(self._lose_write)
+        """Close our half behind what waits. TLS has no halves; it waits by itself until all was read."""
+        self.outgoing.when_empty(self._lose if self.is_encrypted else self._lose_write)
 
     def close(self) -> None:
         """Close behind what waits."""

@@ -30,6 +30,11 @@ class Neighbour:
         return self.links[-1].plain
 
     @property
+    def is_encrypted(self) -> bool:
+        """Nobody on the way can read or alter what goes over its links."""
+        return all(link.is_encrypted for link in self.links)
+
+    @property
     def features(self) -> frozenset[str]:
         """What it offered in its greeting."""
         return self.links[-1].features

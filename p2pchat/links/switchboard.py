@@ -16,7 +16,7 @@ from p2pchat.links.dialler import FIRST_WAIT_S, LONGEST_WAIT_S, Dialler
 from p2pchat.links.link import Link
 from p2pchat.links.listener import LinkFactory, Listener
 from p2pchat.links.neighbour import Neighbour
-from p2pchat.links.surroundings import Surroundings
+from p2pchat.links.surroundings import LinkTls, Surroundings
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.messages import Message
 from p2pchat.protocol.names import PeerId
@@ -33,6 +33,9 @@ TICK_S = 1.0
 
 class Board(Protocol):
     """What the switchboard tells whoever created it: the node."""
+
+    def admit(self, link: Link) -> ProtocolError | None:
+        """Say why no link with the peer that greeted is wanted, or None."""
 
     def neighbour_up(self, neighbour: Neighbour) -> None:
         """The first link with a peer stands."""
@@ -55,6 +58,7 @@ class Switchboard(Service):
 
     :param port: where to listen; None: 7070, or a free one where that is taken; 0: a free one.
     :param interface: the address to listen on; empty for all of IPv4.
+    :param tls: encrypts links with those who can; None: all are plain TCP.
     """
 
     _log = Logger()
@@ -70,6 +74,7 @@ class Switchboard(Service):
         random: Callable[[], float],
         port: int | None = None,
         interface: str = "",
+        tls: LinkTls | None = None,
     ) -> None:
         self.neighbours: dict[PeerId, Neighbour] = {}
         #: Connections that were refused or closed before they were links.
@@ -78,7 +83,7 @@ class Switchboard(Service):
         self.not_dialled = 0
         #: Addresses of the roster that we dial by ourselves; may be changed before the start.
         self.max_dialled = MAX_DIALLERS
-        self.around = Surroundings(own, reactor, new_id, timestamp)
+        self.around = Surroundings(own, reactor, new_id, timestamp, tls)
         self._reactor = reactor
         self._board = board
         self._random = random
@@ -221,7 +226,7 @@ class Switchboard(Service):
             return ProtocolError(ErrorCode.UNAUTHORIZED, self._unwanted[peer_id])
         if sum(len(neighbour.links) for neighbour in self.neighbours.values()) >= MAX_LINKS:
             return ProtocolError(ErrorCode.BUSY, f"{MAX_LINKS} links stand already; try later")
-        return None
+        return self._board.admit(link)
 
     def link_up(self, link: Link) -> None:
         """Take a link into use."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from array import array
+from contextlib import suppress
 from itertools import accumulate
 from typing import Any
 
@@ -63,7 +64,9 @@ def decode(line: bytes) -> Message:
     # Some have other names for ``dst`` and ``detail``, which may also be missing altogether.
     lacks_one = "" in (getattr(message, "dst", None), getattr(message, "detail", None))
     if lacks_one and (b'"dest"' in line or b'"message"' in line):
-        return _decode_forgiving(line)
+        # It may stand there as a value, too, in a message that has all it needs and something unreadable.
+        with suppress(ProtocolError):
+            return _decode_forgiving(line)
     return message
 
 
@@ -223,6 +226,7 @@ def _forgive(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
     if isinstance(kept.get("ttl"), float) and kept["ttl"].is_integer():
         kept["ttl"] = int(kept["ttl"])
     _keep_strings(kept, ("timestamp", "last_seen"))  # numbers; the clock of another is not used anyway
+    _forgive_seal(kept)
     if kind in ("HELLO", "HELLO_OK"):
         _forgive_hello(kept)
     elif kind == "ERROR":
@@ -243,6 +247,16 @@ def _forgive_hello(fields: dict[str, Any]) -> None:
     features = fields.get("features", ())
     if isinstance(features, list):
         fields["features"] = [feature for feature in features if isinstance(feature, str)]
+
+
+def _forgive_seal(fields: dict[str, Any]) -> None:
+    """Drop what is of no use for section 11: others may mean something else by those names."""
+    _keep_strings(fields, ("sealed", "key", "sig"))
+    time_ms = fields.get("time_ms", 0)
+    if type(time_ms) is not int or not 0 <= time_ms < 2**53:
+        del fields["time_ms"]
+    if type(fields.get("signed", True)) is not bool:
+        del fields["signed"]
 
 
 def _forgive_error(fields: dict[str, Any]) -> None:

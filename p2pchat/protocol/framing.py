@@ -41,6 +41,11 @@ class LineBuffer:
         #: Bytes read over of a line that is too long; 0 when not inside one.
         self._discarded = 0
 
+    @property
+    def is_empty(self) -> bool:
+        """Nothing came after the last line end."""
+        return not (self._rest or self._discarded)
+
     def feed(self, data: bytes) -> list[bytes | TooLong]:
         """Return the lines that *data* completes, in order, each without its end.
 

@@ -7,7 +7,7 @@ means something only in routed messages, but some peers ask for it everywhere.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
@@ -24,6 +24,9 @@ VERSION = "1.0"
 
 MsgId = Annotated[str, Meta(min_length=1, max_length=128)]
 
+#: When something was said, in ms since 1970; what every JSON reader takes for the same number.
+Milliseconds = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+
 #: A peer_id (64 + 1 + 64 characters), ``#namespace`` or ``*``.
 Address = Annotated[str, Meta(min_length=1, max_length=129)]
 
@@ -33,21 +36,30 @@ class _Wire(Struct, frozen=True, tag_field="type", gc=False):
 
 
 class Hello(_Wire, frozen=True, tag="HELLO", gc=False):
-    """The dialler's first line (section 3)."""
+    """The dialler's first line (section 3).
+
+    :param card: inside of TLS, who the sender is and its keys (section 11); not looked at here, so that one
+        that is wrong has its answer from those who can read it.
+    """
 
     peer_id: str
     version: str = VERSION
     features: tuple[str, ...] = ()
     ttl: int = PLAIN_TTL
+    card: Any = UNSET
 
 
 class HelloOk(_Wire, frozen=True, tag="HELLO_OK", gc=False):
-    """The acceptor's answer; its features are those that it enables (section 3)."""
+    """The acceptor's answer; its features are those that it enables (section 3).
+
+    :param card: as in `Hello`.
+    """
 
     peer_id: str
     version: str = VERSION
     features: tuple[str, ...] = ()
     ttl: int = PLAIN_TTL
+    card: Any = UNSET
 
 
 class HelloReject(_Wire, frozen=True, tag="HELLO_REJECT", gc=False):
@@ -97,6 +109,10 @@ class Send(_Wire, frozen=True, tag="SEND", gc=False):
 
     :param attempt: which try it is; 2 and up in resends, so that relays tell them from duplicates
         (section 5).
+    :param sealed: the payload, its time and its signature, for the eyes of dst only (section 11).
+    :param time_ms: where it is signed and not sealed: when it was said, in ms since 1970.
+    :param key: with that, the signing key of src.
+    :param sig: with that, the signature.
     """
 
     msg_id: MsgId
@@ -106,6 +122,10 @@ class Send(_Wire, frozen=True, tag="SEND", gc=False):
     require_ack: bool = True
     ttl: int = PLAIN_TTL
     attempt: int | UnsetType = UNSET
+    sealed: str | UnsetType = UNSET
+    time_ms: Milliseconds | UnsetType = UNSET
+    key: str | UnsetType = UNSET
+    sig: str | UnsetType = UNSET
 
     @property
     def number(self) -> int:
@@ -114,19 +134,26 @@ class Send(_Wire, frozen=True, tag="SEND", gc=False):
 
 
 class Ack(_Wire, frozen=True, tag="ACK", gc=False):
-    """The destination has the message (section 4). Some peers send the msg_id and nothing else."""
+    """The destination has the message (section 4). Some peers send the msg_id and nothing else.
+
+    :param sig: the signature of the destination, where it goes back over relays (section 11).
+    """
 
     msg_id: MsgId
     from_: str = field(default="", name="from")
     src: str = ""
     dst: str = ""
     ttl: int = PLAIN_TTL
+    sig: str | UnsetType = UNSET
 
 
 class Pub(_Wire, frozen=True, tag="PUB", gc=False):
     """A text from one peer to many: ``#namespace`` or ``*`` (section 4).
 
     Others also write the namespace without ``#``, the reader's own peer_id, or nothing (9.12).
+
+    :param sealed: as in `Send`, for those who have the key of the namespace.
+    :param time_ms: as in `Send`; so are *key* and *sig*.
     """
 
     msg_id: MsgId
@@ -135,15 +162,23 @@ class Pub(_Wire, frozen=True, tag="PUB", gc=False):
     dst: str = ""
     require_ack: bool = False
     ttl: int = PLAIN_TTL
+    sealed: str | UnsetType = UNSET
+    time_ms: Milliseconds | UnsetType = UNSET
+    key: str | UnsetType = UNSET
+    sig: str | UnsetType = UNSET
 
 
 class WhoHas(_Wire, frozen=True, tag="WHO_HAS", gc=False):
-    """Who can reach dst? Passed on from neighbour to neighbour (section 5)."""
+    """Who can reach dst? Passed on from neighbour to neighbour (section 5).
+
+    :param signed: dst itself shall answer and sign that, if it can (section 11).
+    """
 
     msg_id: MsgId
     src: Address
     dst: Address
     ttl: int = PLAIN_TTL
+    signed: bool | UnsetType = UNSET
 
 
 class WhoHasHit(_Wire, frozen=True, tag="WHO_HAS_HIT", gc=False):
@@ -153,6 +188,8 @@ class WhoHasHit(_Wire, frozen=True, tag="WHO_HAS_HIT", gc=False):
     :param dst: who was sought.
     :param via: the next hop for whoever receives this: its sender.
     :param hops: links from *via* to *dst*; unset where the sender does not count them.
+    :param card: that of *dst*, which answers itself (section 11).
+    :param sig: with that, its signature over the question.
     """
 
     msg_id: MsgId
@@ -161,6 +198,8 @@ class WhoHasHit(_Wire, frozen=True, tag="WHO_HAS_HIT", gc=False):
     via: str = ""
     ttl: int = PLAIN_TTL
     hops: int | UnsetType = UNSET
+    card: Any = UNSET
+    sig: str | UnsetType = UNSET
 
 
 class _Report(_Wire, frozen=True, gc=False):
@@ -288,3 +327,6 @@ TYPES: frozenset[str] = frozenset(str(kind.__struct_config__.tag) for kind in Me
 
 #: What we offer in HELLO and HELLO_OK. A peer that lists ``relay`` is of our own kind (section 9).
 FEATURES = ("ack", "relay", "who_has", "metrics")
+
+#: The feature that makes a link go on in TLS, where both ends list it (section 3).
+TLS = "tls"

@@ -12,7 +12,9 @@ from enum import Enum
 import attrs
 from msgspec import Struct
 
+from p2pchat.protocol.messages import Send
 from p2pchat.protocol.names import PeerId
+from p2pchat.protocol.protection import Protection
 
 #: Seconds that each try waits for its ACK; their number is the number of tries.
 ACK_WAITS_S = (5.0, 7.5, 10.0)
@@ -53,6 +55,9 @@ class Delivery(Struct, eq=False, gc=False):
     :param took_s: with `State.CONFIRMED`, seconds from the user's word to the confirmation.
     :param code: with `State.FAILED`, the name of the failure.
     :param why: with `State.FAILED`, what happened, for people.
+    :param wrapped: the message as relays may have it, once that was made.
+    :param card_by_s: when the card of its destination is waited for no longer; 0 where it never was.
+    :param protection: who else can read or change the last try.
     :param trouble: what a peer said about it on the way, for the case that it fails.
     """
 
@@ -77,6 +82,9 @@ class Delivery(Struct, eq=False, gc=False):
     code: str = ""
     why: str = ""
     trouble: str = ""
+    wrapped: Send | None = None
+    card_by_s: float = 0.0
+    protection: Protection = Protection.NONE
 
     @property
     def counted(self) -> int:

@@ -15,6 +15,7 @@ from p2pchat.protocol.names import PeerId
 from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood, hops_of
 from p2pchat.routing.recent import Recent
 from p2pchat.routing.routes import UNKNOWN_HOPS, Route
+from p2pchat.routing.trust import Trust
 
 #: Forwards of the first question: most peers are near, and who is asked by it can be counted.
 FIRST_TTL = 2
@@ -68,25 +69,32 @@ class Question:
 
 
 class _Trail(Struct, gc=False):
-    """Where a question of somebody else came from, and how good an answer was passed back."""
+    """Where a question of somebody else came from, whose it is, and how good an answer was passed back."""
 
     asker: PeerId
+    src: str
     hops: int = ORIGIN_TTL + 2
 
 
 class Discovery:
     """Asks, passes questions on, answers. The router creates and owns it.
 
+    :param trust: signs our answers, and knows those of others.
     :param dial: tries to get a link with a peer, if it is known where it is.
     :param found: told when there is a way to a peer that was sought; False where it is of no use.
     """
 
     def __init__(
-        self, hood: Neighbourhood, dial: Callable[[PeerId], None], found: Callable[[str], bool]
+        self,
+        hood: Neighbourhood,
+        trust: Trust,
+        dial: Callable[[PeerId], None],
+        found: Callable[[str], bool],
     ) -> None:
         #: Peers that were not sought because too many are.
         self.refused = 0
         self._hood = hood
+        self._trust = trust
         self._dial = dial
         self._found = found
         self._open: dict[str, Question] = {}
@@ -145,8 +153,7 @@ class Discovery:
         """Ask a neighbour that was not there when the others were asked."""
         for question in self._open.values():
             if not question.is_answered and question.ids:
-                message = WhoHas(question.ids[-1], self._hood.own, question.dst, question.ttl)
-                self._put_to(neighbour, question, encode(message))
+                self._put_to(neighbour, question, self._line(question))
 
     def refusal(self, neighbour: Neighbour, error: Error) -> bool:
         """Take an ERROR; whether it is about a question of ours."""
@@ -188,17 +195,21 @@ class Discovery:
 
     def _put(self, question: Question, ttl: int) -> None:
         """Ask all, and dial. Each question has a msg_id of its own, else it were a copy of the one before."""
-        message = WhoHas(self._hood.new_id(), self._hood.own, question.dst, ttl)
-        self._ids[message.msg_id] = question
-        question.ids.append(message.msg_id)
+        msg_id = self._hood.new_id()
+        self._ids[msg_id] = question
+        question.ids.append(msg_id)
         if len(question.ids) > MAX_IDS:
             del self._ids[question.ids.pop(0)]
         question.ttl = ttl
         question.asked_at_s = self._hood.now()
-        line = encode(message)
+        line = self._line(question)
         for neighbour in self._hood.trusted(but=question.dst):
             self._put_to(neighbour, question, line)
         self._dial(question.dst)
+
+    def _line(self, question: Question) -> bytes:
+        message = WhoHas(question.ids[-1], self._hood.own, question.dst, question.ttl)
+        return encode(self._trust.ask(message))
 
     def _put_to(self, neighbour: Neighbour, question: Question, line: bytes) -> None:
         if not neighbour.plain and "who_has" in neighbour.features and neighbour.write(line):
@@ -217,34 +228,47 @@ class Discovery:
             hood.tally.duplicates += 1
             return
         hood.learn(message.src, neighbour, hops_of(ttl) if ttl > FIRST_TTL else None)
-        hops = self._distance(message.dst, neighbour)
+        hops = self._distance(message, neighbour)
         if hops is not None:
             hood.tally.questions_answered += 1
             hit = WhoHasHit(message.msg_id, hood.own, message.dst, hood.own, ORIGIN_TTL, hops)
-            hood.answer(neighbour, hit)
+            hood.answer(neighbour, self._trust.sign_hit(hit, message) if hops == 0 else hit)
         elif ttl <= 0:
             hood.tally.expired += 1
         elif not hood.quota(neighbour).questions.take(hood.now()):
             hood.over_quota(neighbour, "questions", message.msg_id, message.src)
         else:
             self._passed_on.put(key, ttl)
-            self._trails.put((message.msg_id, message.dst), _Trail(neighbour.peer_id))
+            self._trails.put((message.msg_id, message.dst), _Trail(neighbour.peer_id, message.src))
             self._flood(neighbour, message, pass_on(line, ttl=ttl - 1))
 
     def _flood(self, neighbour: Neighbour, message: WhoHas, line: bytes) -> None:
-        for other in self._hood.trusted(but=neighbour.peer_id):
+        for other in self._whom_to_ask(neighbour, message):
             if "who_has" in other.features and other.peer_id != message.src:
                 self._hood.tally.questions_passed_on += other.pass_on(line, neighbour.peer_id)
 
-    def _distance(self, dst: str, asker: Neighbour) -> int | None:
-        """Return how many links it is from here to *dst*, if we can vouch for it."""
+    def _whom_to_ask(self, neighbour: Neighbour, message: WhoHas) -> list[Neighbour]:
+        wanted = self._hood.neighbours.get(message.dst)
+        if wanted is not None and message.signed is True:
+            return [wanted]  # it answers for itself, and nobody is nearer to it
+        return self._hood.trusted(but=neighbour.peer_id)
+
+    def _distance(self, question: WhoHas, asker: Neighbour) -> int | None:
+        """Return how many links it is from here to who is sought, if we can vouch for it."""
+        dst = question.dst
         if dst == self._hood.own:
             return 0
+        if question.signed is True and not self._answers_for(dst):
+            return None
         now_s = self._hood.now()
         way = self._hood.routes.best(dst, now_s, but=asker.peer_id)
         if way is None or way.losses(now_s) or not (way.is_direct or way.is_fresh(now_s)):
             return None
         return way.hops or UNKNOWN_HOPS
+
+    def _answers_for(self, dst: str) -> bool:
+        """Whether a peer that is to sign its answer cannot, as only its neighbours know."""
+        return dst in self._hood.neighbours and not self._trust.speaks_for_itself(dst)
 
     # Answers.
 
@@ -257,6 +281,8 @@ class Discovery:
             return
         question = self._ids.get(message.msg_id)
         if question is not None and question.dst == message.dst:
+            if not self._believes(message, hood.own):
+                return
             self._learn(neighbour, message.dst, hops, hood.now() - question.asked_at_s)
             if hood.routes.is_doubted(neighbour.peer_id):
                 question.doubtful_until_s = min(question.doubtful_until_s, hood.now() + GRACE_S)
@@ -267,12 +293,19 @@ class Discovery:
         if trail is None or trail.asker == neighbour.peer_id or message.dst == hood.own:
             hood.tally.hits_unasked += 1
             return
+        if not self._believes(message, trail.src):
+            return
         self._learn(neighbour, message.dst, hops, None)
         self.noticed(message.dst)
         if hood.routes.is_suspect(neighbour.peer_id, hood.now()):
             hood.tally.hits_distrusted += 1
             return
         self._pass_back(neighbour, message, line, trail, hops)
+
+    def _believes(self, message: WhoHasHit, asker: str) -> bool:
+        is_believed = self._trust.believes_hit(message, asker)
+        self._hood.tally.hits_distrusted += not is_believed
+        return is_believed
 
     def _pass_back(
         self, neighbour: Neighbour, message: WhoHasHit, line: bytes, trail: _Trail, hops: int | None

@@ -34,6 +34,10 @@ class Neighbour(Protocol):
         """Not known to be of our own kind: section 9 applies."""
 
     @property
+    def is_encrypted(self) -> bool:
+        """Nobody on the way can read or alter what goes over its links."""
+
+    @property
     def features(self) -> frozenset[str]:
         """What it offered in its greeting."""
 

@@ -30,6 +30,8 @@ class Limits:
     :param answers: passing back what is said about messages that it was given. More than it may forward
         itself, since it may be the one that many talk to.
     :param complaints: telling it that a message which it brought is refused.
+    :param forgeries: finding out that a message which it brought is forged, which costs ten times as much as
+        passing it on. It may not know: whoever forged it may be behind it.
     """
 
     forwards: Rate = Rate(2000, 5000)
@@ -37,10 +39,11 @@ class Limits:
     questions: Rate = Rate(20, 100)
     answers: Rate = Rate(4000, 10000)
     complaints: Rate = Rate(100, 1000)
+    forgeries: Rate = Rate(100, 500)
 
 
 #: For a neighbour whose link is ending: it gets no answer any more.
-NOTHING = Limits(*[Rate(0.0, 0.0)] * 5)
+NOTHING = Limits(*[Rate(0.0, 0.0)] * 6)
 
 
 @attrs.define
@@ -77,6 +80,7 @@ class Quota:
     questions: Bucket
     answers: Bucket
     complaints: Bucket
+    forgeries: Bucket
 
     @classmethod
     def full(cls, limits: Limits, now_s: float) -> Quota:
@@ -87,4 +91,5 @@ class Quota:
             Bucket(limits.questions, now_s),
             Bucket(limits.answers, now_s),
             Bucket(limits.complaints, now_s),
+            Bucket(limits.forgeries, now_s),
         )

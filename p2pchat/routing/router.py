@@ -4,6 +4,7 @@
 
     Router           shows what is for us, confirms it, and hands the rest to
       Sender         our own messages: tries, waits, outcomes
+      Envelopes      the form in which they leave: bare, signed, sealed
       Relay          messages of others to one peer: passed on, refused
       Returns        what goes back: ACKs, ERRORs, relay reports
       Flood          messages of others to many
@@ -19,7 +20,6 @@ from typing import Any, Protocol
 from p2pchat.allowance import Allowance
 from p2pchat.protocol.errors import MEANINGS, ErrorCode, ProtocolError
 from p2pchat.protocol.messages import (
-    ORIGIN_TTL,
     Ack,
     Error,
     Message,
@@ -32,16 +32,19 @@ from p2pchat.protocol.messages import (
     WhoHasHit,
 )
 from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
+from p2pchat.protocol.protection import Protection
 from p2pchat.routing.delivery import Deliveries, Delivery
 from p2pchat.routing.discovery import Discovery
+from p2pchat.routing.envelopes import Envelopes, is_straight
 from p2pchat.routing.flood import Flood
-from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood, Tally, hops_of
+from p2pchat.routing.neighbourhood import HOLD_S, Neighbour, Neighbourhood, Tally, hops_of
 from p2pchat.routing.relay import Relay
 from p2pchat.routing.returns import Returns
 from p2pchat.routing.routes import Routes
 from p2pchat.routing.seen import Seen
 from p2pchat.routing.sender import Outcomes, Sender
 from p2pchat.routing.trails import Trails
+from p2pchat.routing.trust import NoTrust, Trust
 
 #: Complaints of peers that the user is shown per second; the others are counted.
 COMPLAINTS_PER_S = 5
@@ -53,7 +56,7 @@ SWEEP_S = 5.0
 class House(Outcomes, Protocol):
     """What the router makes happen: the node."""
 
-    def show(self, neighbour: Neighbour, message: Send | Pub) -> None:
+    def show(self, neighbour: Neighbour, message: Send | Pub, protection: Protection) -> None:
         """Show a message to the user; it is the first time."""
 
     def seek(self, dst: PeerId) -> None:
@@ -69,22 +72,28 @@ class Router:
     :param own: who we are.
     :param now: monotonic seconds.
     :param new_id: makes a msg_id.
+    :param trust: seals, signs and checks; None: nobody does.
     """
 
     def __init__(
-        self, own: PeerId, house: House, now: Callable[[], float], new_id: Callable[[], str]
+        self,
+        own: PeerId,
+        house: House,
+        now: Callable[[], float],
+        new_id: Callable[[], str],
+        trust: Trust | None = None,
     ) -> None:
         self.complaints = Allowance(COMPLAINTS_PER_S)
         self.hood = Neighbourhood(own, now, new_id)
-        self.discovery = Discovery(self.hood, house.seek, self._found)
+        self._trust = trust or NoTrust()
+        self.discovery = Discovery(self.hood, self._trust, house.seek, self._found)
         trails = Trails(now())
         self.relay = Relay(self.hood, self.discovery, trails)
         self.returns = Returns(self.hood, trails)
         self.flood = Flood(self.hood)
-        self.sender = Sender(self.hood, self.discovery, house)
+        self.envelopes = Envelopes(self.hood, self._trust)
+        self.sender = Sender(self.hood, self.discovery, house, self.envelopes, self._trust)
         self._own = own
-        #: The same for messages: the encoder is slow with anything but a plain str.
-        self._own_text = str(own)
         self._house = house
         self._now = now
         self._seen = Seen(now())
@@ -216,12 +225,12 @@ class Router:
             self.relay.on_send(neighbour, message, line)
             return
         self._refuse_forged(message)
-        self._show_once(neighbour, message)
-        if message.require_ack:
-            own = self._own_text
-            ack = Ack(message.msg_id, own, src=own, dst=message.src, ttl=ORIGIN_TTL)
-            if not self.hood.answer(neighbour, ack):
-                self.tally.confirmations_refused += 1
+        if is_straight(neighbour, message):
+            self._show_once(neighbour, message, Protection.LINK)
+        else:
+            self._show_once(neighbour, *self._unwrap(neighbour, message))
+        if message.require_ack and not self.envelopes.confirm(neighbour, message):
+            self.tally.confirmations_refused += 1
 
     def _on_pub(self, neighbour: Neighbour, message: Pub, line: bytes) -> None:
         if message.src == self._own and not neighbour.plain:
@@ -230,11 +239,34 @@ class Router:
         self._refuse_forged(message)
         if message.src != neighbour.peer_id:
             self._learn(neighbour, message.src, message.ttl)
-        if self._concerns_us(message.dst):
-            self._show_once(neighbour, message)
-        else:
+        if not self._concerns_us(message.dst):
             self.tally.not_for_us += 1
+            self.flood.on_pub(neighbour, message, line)
+            return
+        try:
+            opened, protection = self._trust.unwrap_cast(message, is_straight(neighbour, message))
+        except ProtocolError as problem:
+            # Whoever brought it may know nothing of it, and nobody waits for an answer: it ends here.
+            self._count_forged(neighbour, problem)
+            return
+        if opened is None:
+            self.tally.not_for_us += 1
+        else:
+            self._show_once(neighbour, opened, protection)
         self.flood.on_pub(neighbour, message, line)
+
+    def _unwrap(self, neighbour: Neighbour, message: Send) -> tuple[Send, Protection]:
+        """Read what came over relays; a neighbour that brings much that is forged is read slower."""
+        try:
+            return self._trust.unwrap(message)
+        except ProtocolError as problem:
+            self._count_forged(neighbour, problem)
+            raise
+
+    def _count_forged(self, neighbour: Neighbour, problem: ProtocolError) -> None:
+        self.tally.forged += problem.code is ErrorCode.UNAUTHORIZED
+        if not self.hood.quota(neighbour).forgeries.take(self._now()):
+            neighbour.hold(HOLD_S)
 
     def _on_ack(self, neighbour: Neighbour, message: Ack, line: bytes) -> None:
         if message.dst not in ("", self._own) or not self.sender.on_ack(neighbour, message):
@@ -281,10 +313,10 @@ class Router:
             detail = f"{self._own} is this peer itself and did not say that"
             raise ProtocolError(ErrorCode.UNAUTHORIZED, detail, ref=message.msg_id)
 
-    def _show_once(self, neighbour: Neighbour, message: Send | Pub) -> None:
+    def _show_once(self, neighbour: Neighbour, message: Send | Pub, protection: Protection) -> None:
         if self._is_new(neighbour, message):
             self.tally.received += 1
-            self._house.show(neighbour, message)
+            self._house.show(neighbour, message, protection)
         else:
             self.tally.duplicates += 1
 

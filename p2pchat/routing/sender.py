@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from msgspec import UNSET
-
-from p2pchat.protocol.codec import check_size, encode, encode_plain
+from p2pchat.protocol.codec import check_size
 from p2pchat.protocol.errors import MEANINGS, NO_WAY, TRANSIENT, ErrorCode, ProtocolError
 from p2pchat.protocol.framing import MAX_LINE
-from p2pchat.protocol.messages import ORIGIN_TTL, Ack, Pub, Send
+from p2pchat.protocol.messages import Ack
 from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
 from p2pchat.routing.delivery import ACK_WAITS_S, Deliveries, Delivery, State
 from p2pchat.routing.discovery import MAX_QUESTIONS, SEEK_S, Discovery
+from p2pchat.routing.envelopes import Envelopes
 from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood, confirms
 from p2pchat.routing.routes import Route
+from p2pchat.routing.trust import Trust
 
 #: Lines longer than this may be more than a plain peer takes, in bytes (9.5).
 PLAIN_LINE = 4096
@@ -22,6 +22,10 @@ PLAIN_LINE = 4096
 #: A link to a plain peer that falls so many seconds after a message may have fallen because of it,
 #: and the message is not sent there again (9.15).
 SUSPECT_S = 5.0
+
+#: Seconds that a message to a peer behind relays waits for the card of that peer. After a question and its
+#: answer over all hops that there can be, those that show none have none.
+CARD_S = 2.0
 
 #: The name of the failure where nobody said anything.
 NOT_CONFIRMED = "not confirmed"
@@ -43,13 +47,20 @@ class Outcomes(Protocol):
 class Sender:
     """Sends, waits for the confirmation, sends again over another way. The router creates and owns it."""
 
-    def __init__(self, hood: Neighbourhood, discovery: Discovery, outcomes: Outcomes) -> None:
+    def __init__(
+        self,
+        hood: Neighbourhood,
+        discovery: Discovery,
+        outcomes: Outcomes,
+        envelopes: Envelopes,
+        trust: Trust,
+    ) -> None:
         self.pending = Deliveries()
         self._hood = hood
         self._discovery = discovery
         self._outcomes = outcomes
-        #: Who we are, for messages: the encoder is slow with anything but a plain str.
-        self._own_text = str(hood.own)
+        self._envelopes = envelopes
+        self._trust = trust
 
     def send(self, dst: PeerId, payload: str) -> Delivery:
         """Send a text to one peer. What becomes of it is told by `Outcomes.settled`.
@@ -63,7 +74,7 @@ class Sender:
         delivery = Delivery(self._hood.new_id(), dst, payload, now_s, now_s + SEEK_S)
         # Escapes make 12 bytes of a character at most, so that most texts need no measuring.
         if len(payload) * 12 > MAX_LINE // 2 or not payload.isascii():
-            check_size(self._message(delivery))
+            check_size(self._envelopes.bare(delivery))
         self.pending.add(delivery)
         self._go(delivery)
         return delivery
@@ -73,18 +84,15 @@ class Sender:
 
         :raises ProtocolError: it is too long, or holds half a character.
         """
-        message = Pub(self._hood.new_id(), self._own_text, payload, dst=str(to), ttl=ORIGIN_TTL)
-        check_size(message)
+        lines = self._envelopes.write_cast(to, payload)
         self._hood.tally.cast += 1
-        ours, plain = encode(message), encode_plain(message)
         took = 0
-        for neighbour in list(self._hood.neighbours.values()):
-            if not neighbour.plain:
-                took += neighbour.write(ours)
-            # A plain peer passes nothing on, so outside of the namespace it has no use for it.
-            elif isinstance(to, ToAll) or neighbour.peer_id.namespace == to.namespace:
-                self._warn_if_long(neighbour, plain)
-                took += neighbour.write(plain)
+        for neighbour, line in lines:
+            if line is None:
+                self._outcomes.warn(neighbour.peer_id, "it cannot open what is sealed, so it did not get it")
+                continue
+            self._warn_if_long(neighbour, line)
+            took += neighbour.write(line)
         return took
 
     def give_up(self, why: str) -> None:
@@ -99,7 +107,8 @@ class Sender:
         for delivery in self.pending.to(dst, State.SEEKING):
             self._go(delivery)
         sent = self.pending.to(dst, State.SENT)
-        return all(self._has_untried(delivery) for delivery in sent if delivery.is_late)
+        wait_for_card = self.pending.to(dst, State.SEEKING)
+        return not wait_for_card and all(self._has_untried(delivery) for delivery in sent if delivery.is_late)
 
     def neighbour_down(self, neighbour: Neighbour, why: str) -> None:
         """The last link with a peer has ended: what went over it goes again, over what else there is."""
@@ -130,6 +139,10 @@ class Sender:
             return False
         if delivery.dst not in (neighbour.peer_id, message.from_ or message.src):
             return True  # only the destination can know that it has the message
+        is_straight = neighbour.peer_id == delivery.dst and neighbour.is_encrypted
+        if not is_straight and not self._trust.believes_ack(message, delivery.dst):
+            self._hood.tally.forged += 1
+            return True  # and it goes on being tried: whoever said so may have swallowed it
         now_s = self._hood.now()
         hop = neighbour.peer_id if neighbour.peer_id in delivery.hops else delivery.via
         # Which of several tries was confirmed, nobody can tell.
@@ -178,18 +191,41 @@ class Sender:
 
     # Deliveries.
 
-    def _message(self, delivery: Delivery) -> Send:
-        attempt = delivery.copies if delivery.copies > 1 else UNSET
-        dst = str(delivery.dst)
-        return Send(delivery.msg_id, self._own_text, dst, delivery.payload, ttl=ORIGIN_TTL, attempt=attempt)
-
     def _go(self, delivery: Delivery, but: str = "") -> None:
         """Send a message over the best way that has room; without any way, look for one."""
-        hood, now_s = self._hood, self._hood.now()
-        best = hood.routes.best(delivery.dst, now_s, but)
+        best = self._hood.routes.best(delivery.dst, self._hood.now(), but)
         if best is None:
-            self._seek(delivery)
-            return
+            self._seek(delivery, SEEK_S)
+        elif not best.is_direct and self._waits_for_card(delivery):
+            self._seek(delivery, delivery.card_by_s - self._hood.now())
+        elif best.is_direct or self._is_wrapped(delivery):
+            self._try(delivery, best, but)
+
+    def _waits_for_card(self, delivery: Delivery) -> bool:
+        """Whether a message that relays would see is worth a moment, so that it can be sealed."""
+        if not self._trust.wants_card(delivery.dst):
+            return False
+        now_s = self._hood.now()
+        delivery.card_by_s = delivery.card_by_s or now_s + CARD_S
+        if now_s < delivery.card_by_s:
+            return True
+        self._trust.has_no_card(delivery.dst)
+        return False
+
+    def _is_wrapped(self, delivery: Delivery) -> bool:
+        """Whether a message may go over relays; if not, that is its outcome."""
+        try:
+            self._envelopes.wrap(delivery)
+        except ProtocolError as problem:
+            self._fail(delivery, problem.code, problem.detail)
+            return False
+        return True
+
+    def _has_way(self, delivery: Delivery) -> bool:
+        return self._hood.routes.best(delivery.dst, self._hood.now()) is not None
+
+    def _try(self, delivery: Delivery, best: Route, but: str) -> None:
+        hood, now_s = self._hood, self._hood.now()
         delivery.tries += 1
         delivery.copies += 1
         way = best if delivery.tries == 1 and self._write(best.hop, delivery) else self._give(delivery, but)
@@ -200,6 +236,7 @@ class Sender:
             return
         hood.routes.touch(way, now_s)
         delivery.via = way.hop
+        delivery.protection = self._envelopes.protection(hood.neighbours[way.hop], delivery)
         delivery.hops += (way.hop,)
         delivery.beside = self._spread(delivery, but) if delivery.counted > 1 else ()
         delivery.state = State.SENT
@@ -253,8 +290,10 @@ class Sender:
 
     def _write(self, hop: PeerId, delivery: Delivery) -> bool:
         neighbour = self._hood.neighbours[hop]
-        message = self._message(delivery)
-        line = encode_plain(message) if neighbour.plain else encode(message)
+        try:
+            line = self._envelopes.write(neighbour, delivery)
+        except ProtocolError:
+            return False  # what went to the peer itself may be too much for relays, once it is sealed
         took = neighbour.write(line)
         if took and delivery.tries == 1:
             self._warn_if_long(neighbour, line)
@@ -265,10 +304,10 @@ class Sender:
             text = f"it may not take a line of {len(line)} bytes; up to {PLAIN_LINE} is safe"
             self._outcomes.warn(neighbour.peer_id, text)
 
-    def _seek(self, delivery: Delivery) -> None:
+    def _seek(self, delivery: Delivery, wait_s: float) -> None:
         """Dial and ask at the same time; whichever answers first carries the message (section 5)."""
         delivery.state = State.SEEKING
-        delivery.deadline_s = self._hood.now() + SEEK_S
+        delivery.deadline_s = self._hood.now() + wait_s
         if not self._discovery.ask(delivery.dst):
             self._fail(delivery, ErrorCode.BUSY, f"{MAX_QUESTIONS} other peers are looked for already")
 
@@ -280,7 +319,9 @@ class Sender:
             self._go(delivery, but)
 
     def _overdue(self, delivery: Delivery) -> None:
-        if delivery.state is State.SEEKING:
+        if delivery.state is State.SEEKING and delivery.card_by_s and self._has_way(delivery):
+            self._go(delivery)  # it waited for a card
+        elif delivery.state is State.SEEKING:
             self._fail_unrouted(delivery)
         elif not delivery.is_late:
             self._late(delivery)

@@ -28,6 +28,7 @@ from zope.interface import implementer
 
 from p2pchat.addresses import Reactor
 from p2pchat.simulation.clock import HeapClock, View
+from p2pchat.simulation.encrypted import TlsTransport
 from p2pchat.simulation.transport import MemoryTransport
 
 #: Seconds that a segment is under way.
@@ -197,9 +198,9 @@ class MemoryHost(View):
             port.stopListening()
         self.network.forget(self)
 
-    def open(self, peer: IPv4Address, port: int) -> MemoryTransport:
+    def open(self, peer: IPv4Address, port: int) -> TlsTransport:
         """Make this end of a connection."""
-        transport = MemoryTransport(self.network, IPv4Address("TCP", self.ip, port), peer, self.transports)
+        transport = TlsTransport(self.network, IPv4Address("TCP", self.ip, port), peer, self.transports)
         self.transports[transport] = None
         return transport
 
@@ -293,6 +294,7 @@ class MemoryConnector:
         client = self._factory.buildProtocol(there)
         assert client is not None, "an endpoint's factory always makes a protocol"
         near, far = self._host.open(there, here.port), port.host.open(here, there.port)
+        near.is_client = True
         near.join(far, client)
         far.join(near, server)
         server.makeConnection(far)

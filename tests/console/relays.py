@@ -14,6 +14,8 @@ Fields = dict[str, Any]
 
 
 class RelayedTestCase(ConsoleTestCase):
+    have_keys = False
+
     def setUp(self) -> None:
         super().setUp()
         self.relays: dict[str, Stranger] = {}

@@ -36,7 +36,7 @@ class ArrivingTests(ConsoleTestCase):
             ({"dst": None}, "*"),
             ({}, "*"),
         ):
-            self.assertEqual(self.sends(**dst), [f"[12:34:56] carol@UnB to {shown}: hi"])
+            self.assertEqual(self.sends(**dst), [f"[12:34:56] carol@UnB [unsecured] to {shown}: hi"])
 
     def test_not_for_us(self) -> None:
         """What is for another namespace is not shown."""
@@ -44,18 +44,18 @@ class ArrivingTests(ConsoleTestCase):
 
     def test_one_to_one(self) -> None:
         """A message to us alone shows our name; sent twice it is shown once."""
-        for shown in (["[12:34:56] carol@UnB to @alice@UnB: hi"], []):
+        for shown in (["[12:34:56] carol@UnB [unsecured] to @alice@UnB: hi"], []):
             self.assertEqual(self.sends(type="SEND", msg_id="same", dst="alice@UnB"), shown)
 
     def test_another_source(self) -> None:
         """A message that claims to be from somebody else shows who brought it."""
         (shown,) = self.sends(src="bob@UnB", dst="*")
-        self.assertEqual(shown, "[12:34:56] bob@UnB (via carol@UnB) to *: hi")
+        self.assertEqual(shown, "[12:34:56] bob@UnB [unsecured] (via carol@UnB) to *: hi")
 
     def test_harmless(self) -> None:
         """Accents, any script and emoji arrive as they were sent."""
         for text in HARMLESS:
-            self.assertEqual(self.sends(payload=text), [f"[12:34:56] carol@UnB to *: {text}"])
+            self.assertEqual(self.sends(payload=text), [f"[12:34:56] carol@UnB [unsecured] to *: {text}"])
 
     @given(nasty_json_text.filter(bool), nasty_json_text)
     def test_anything(self, src: str, payload: str) -> None:

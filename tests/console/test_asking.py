@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+from p2pchat.protocol.names import PeerId
+from p2pchat.trust.cards import fingerprint
 from tests.console.users import ConsoleTestCase, User
+from tests.keys import identity_of
 from tests.village import RENDEZVOUS
 
 
@@ -52,7 +55,7 @@ class PeersTests(ConsoleTestCase):
         alice = self.user("alice")
         self.plain_peer(alice)
         (row,) = alice.types("/peers")[1:]
-        self.assertRegex(row, r"^carol@UnB  10\.6\.6\.6:\d+  no +linked directly, plain  - +1 s$")
+        self.assertRegex(row, r"^carol@UnB  10\.6\.6\.6:\d+  no +linked directly, plain, unsecured  - +1 s$")
 
 
 class ConnectTests(ConsoleTestCase):
@@ -125,17 +128,27 @@ class AskingTests(ConsoleTestCase):
         alice, _ = self.meet("alice", "bob")
         self.plain_peer(alice)
         shown = alice.types("/who bob")
-        self.assertEqual(shown[:2], ["bob@UnB: linked directly", "  rendezvous: registered at 10.0.1.2:7070"])
+        key = fingerprint(identity_of(PeerId("bob@UnB")).key)
+        self.assertEqual(shown[:3], [
+            "bob@UnB: linked directly",
+            f"  key: {key}, not verified",
+            "  rendezvous: registered at 10.0.1.2:7070",
+        ])  # fmt: skip
         self.assertRegex(
-            shown[2],
-            r"^  link: 10\.0\.1\.2:\d+, dialled by (us|it), rtt .*, offers ack, metrics, relay, who_has$",
+            shown[3],
+            r"^  link: 10\.0\.1\.2:\d+, dialled by (us|it), encrypted, rtt .*, offers ack, "
+            "metrics, relay, who_has$",
         )
         shown = alice.types("/who carol")
-        self.assertEqual(shown[0], "carol@UnB: linked directly, plain")
-        self.assertRegex(shown[2], "dialled by it, rtt -, offers nothing$")
+        self.assertEqual(shown[0], "carol@UnB: linked directly, plain, unsecured")
+        self.assertRegex(shown[3], "dialled by it, unsecured, rtt -, offers nothing$")
         self.assertEqual(
-            alice.types("/who dave")[:2],
-            ["dave@UnB: not linked; its address is not known", "  rendezvous: not registered there"],
+            alice.types("/who dave")[:3],
+            [
+                "dave@UnB: not linked; its address is not known",
+                "  key: not known",
+                "  rendezvous: not registered there",
+            ],
         )
 
     def test_who_is_gone(self) -> None:
@@ -219,6 +232,8 @@ class AskingTests(ConsoleTestCase):
             "Listening on port 7070, known to others as 7070.",
             f"Rendezvous: {RENDEZVOUS}, registered.",
             "Linked: 1 of 1 known peers.",
+            f"Your key: {fingerprint(identity_of(alice.own).key)}.",
+            "Links: 1 encrypted, 0 unsecured. Keys of others: 1 known; 0 peers blocked.",
             "Messages that wait for their outcome: 1.",
         ])  # fmt: skip
 

@@ -25,10 +25,13 @@ class MessageTests(RelayedTestCase):
         self.pass_time(1)
         waiting, sent, confirmed, *again = alice.screen
         self.assertEqual(waiting, "#1 to @carol@UnB: not linked yet, looking for a way")
-        self.assertEqual(sent, "#1 to @carol@UnB: sent through bob@UnB")
+        self.assertEqual(sent, "#1 to @carol@UnB: sent through bob@UnB, unsecured")
         self.assertRegex(confirmed, r"^#1 to @carol@UnB: confirmed through bob@UnB in [\d.]+ ms$")
-        self.assertEqual(again[0], "#2 to @carol@UnB: sent through bob@UnB")
-        texts = [f"[12:34:56] alice@UnB (via bob@UnB) to @carol@UnB: {text}" for text in ("hi", "again")]
+        self.assertEqual(again[0], "#2 to @carol@UnB: sent through bob@UnB, unsecured")
+        texts = [
+            f"[12:34:56] alice@UnB [unsecured] (via bob@UnB) to @carol@UnB: {text}"
+            for text in ("hi", "again")
+        ]
         self.assertEqual((carol.screen, bob.screen), (texts, []))
 
     def test_no_route(self) -> None:
@@ -55,7 +58,7 @@ class MessageTests(RelayedTestCase):
         alice.types("/msg @carol again")
         self.pass_time(9)
         sent, failed = alice.screen
-        self.assertEqual(sent, "#2 to @carol@UnB: sent through bob@UnB")
+        self.assertEqual(sent, "#2 to @carol@UnB: sent through bob@UnB, unsecured")
         self.assertRegex(failed, "^#2 to @carol@UnB: failed: no_route: the relay bob@UnB says no_route: ")
         self.assertRegex(failed, "asked bob@UnB for a way, and none was found; its address is not known$")
 
@@ -69,7 +72,7 @@ class MessageTests(RelayedTestCase):
             alice.types("/msg @dave hi")
             self.answer("r1@UnB", refuse(code), 25)
             sent, failed = alice.screen
-            self.assertRegex(sent, "^#[0-9] to @dave@UnB: sent through r1@UnB$")
+            self.assertRegex(sent, "^#[0-9] to @dave@UnB: sent through r1@UnB, unsecured$")
             shown = re.escape(code.replace(" ", "<U+0020>"))
             self.assertRegex(failed, f"^#[0-9] to @dave@UnB: failed: {shown}: ")
             self.assertIn(f"the relay r1@UnB says {code}: ", failed)
@@ -84,7 +87,7 @@ class MessageTests(RelayedTestCase):
         alice.types("/msg @dave hi")
         self.pass_time(25)
         sent, failed = alice.screen
-        self.assertRegex(sent, "^#1 to @dave@UnB: sent through r[12]@UnB$")
+        self.assertRegex(sent, "^#1 to @dave@UnB: sent through r[12]@UnB, unsecured$")
         self.assertRegex(
             failed,
             "^#1 to @dave@UnB: not confirmed: sent 3 times in 2[0-9] s through r[12]@UnB and r[12]@UnB, "
@@ -142,7 +145,7 @@ class StrangeNameTests(RelayedTestCase):
         for shown in (
             f"  way: through {SHOWN}, 2 hops, not tried yet; no other is known",
             f"dave@UnB: reached through {SHOWN}",
-            f"#1 to @dave@UnB: sent through {SHOWN}",
+            f"#1 to @dave@UnB: sent through {SHOWN}, unsecured",
         ):
             self.assertIn(shown, alice.screen)
 

@@ -10,6 +10,7 @@ from p2pchat import events
 from p2pchat.addresses import Address
 from p2pchat.console import rendering
 from p2pchat.protocol.names import PeerId
+from p2pchat.protocol.protection import Protection
 from tests.console.users import nasty_text, steering
 
 BOB = PeerId("bob@UnB")
@@ -28,14 +29,31 @@ nasty_notices: st.SearchStrategy[events.Event] = st.one_of(
     st.builds(events.RendezvousLost, st.just(HERE), nasty_text),
     st.builds(events.AddressFailed, st.just(HERE), nasty_text),
     st.builds(events.NameTaken, nasty_ids, st.just(HERE)),
+    st.builds(events.KeyRefused, nasty_ids, st.just("1234"), st.just("5678")),
+    st.builds(events.KeyMissing, nasty_ids),
     st.builds(events.Warned, nasty_ids, nasty_text),
     st.builds(events.LineTraced, nasty_ids, st.binary()),
 )
 
 #: Events, and the line that each is shown as; None where it is not shown.
 NOTICES: list[tuple[events.Event, str | None]] = [
-    (events.NeighbourUp(BOB, HERE, True, False), "bob@UnB is linked (to 10.0.1.2:7070)"),
-    (events.NeighbourUp(BOB, HERE, False, True), "bob@UnB is linked (from 10.0.1.2:7070)"),
+    (events.NeighbourUp(BOB, HERE, True, False, True), "bob@UnB is linked (to 10.0.1.2:7070)"),
+    (events.NeighbourUp(BOB, HERE, False, True, False), "bob@UnB is linked (from 10.0.1.2:7070), unsecured"),
+    (
+        events.KeyRefused(BOB, "1234", "5678"),
+        "somebody came as bob@UnB with another key than bob@UnB had before, and was refused: bob@UnB may "
+        "have been set up anew without its old key, or somebody pretends to be bob@UnB. Ask bob@UnB another "
+        "way what /status says there. If it is 1234 (before: 5678): /trust bob@UnB",
+    ),
+    (
+        events.KeyMissing(BOB),
+        "somebody came as bob@UnB without encryption, which bob@UnB had before, and was refused: it may use "
+        "another program now, or somebody pretends to be it. If you know why: /trust bob@UnB",
+    ),
+    (
+        events.PeersNotKept("the disk is full"),
+        "what is learned of peers is kept until you leave only: the disk is full",
+    ),
     (events.NeighbourDown(BOB, "reset"), "bob@UnB is no longer linked: reset"),
     (
         events.PeerComplained(BOB, "busy", "come later", "m1"),
@@ -79,10 +97,18 @@ NOTICES: list[tuple[events.Event, str | None]] = [
 ]
 
 
-def message(dst: str, *, is_cast: bool = True, src: str = "bob@UnB", text: str = "hi") -> str:
+def message(
+    dst: str,
+    *,
+    is_cast: bool = True,
+    src: str = "bob@UnB",
+    text: str = "hi",
+    protection: Protection = Protection.LINK,
+    is_verified: bool = False,
+) -> str:
     """Render a message that arrived from bob."""
-    event = events.MessageArrived(src, dst, text, is_cast, BOB, False, None)
-    return rendering.arrived(event, "12:34:56")
+    event = events.MessageArrived(src, dst, text, is_cast, BOB, False, None, protection)
+    return rendering.arrived(event, "12:34:56", is_verified)
 
 
 class ArrivedTests(SynchronousTestCase):
@@ -104,6 +130,22 @@ class ArrivedTests(SynchronousTestCase):
     def test_brought_by_another(self) -> None:
         """Who says that it comes from somebody else is named beside it."""
         self.assertEqual(message("*", src="carol@UnB"), "[12:34:56] carol@UnB (via bob@UnB) to *: hi")
+
+    def test_marks(self) -> None:
+        """Section 11: what protection a message lacks is shown with it, and that its source is verified."""
+        for protection, is_cast, is_verified, mark in (
+            (Protection.LINK, False, False, ""),
+            (Protection.SEALED, False, False, ""),
+            (Protection.SEALED, True, True, " [verified]"),
+            (Protection.SIGNED, True, False, ""),
+            (Protection.SIGNED, True, True, " [verified]"),
+            (Protection.SIGNED, False, False, " [not sealed]"),
+            (Protection.SIGNED, False, True, " [verified, not sealed]"),
+            (Protection.NONE, False, True, " [unsecured]"),
+            (Protection.NONE, True, False, " [unsecured]"),
+        ):
+            shown = message("alice@UnB", is_cast=is_cast, protection=protection, is_verified=is_verified)
+            self.assertEqual(shown, f"[12:34:56] bob@UnB{mark} to @alice@UnB: hi")
 
     @given(nasty_text, nasty_text, nasty_text, st.booleans())
     def test_anything(self, src: str, dst: str, text: str, is_cast: bool) -> None:

@@ -90,6 +90,7 @@ class RoutesTests(RelayedTestCase):
         shown = self.alice.types("/who dave")
         self.assertEqual(shown, [
             "dave@UnB: reached through r2@UnB",
+            "  key: this peer looks at no keys",
             "  rendezvous: not registered there",
             "  link: not linked; its address is not known",
             "  way: through r2@UnB, 2 hops, not tried yet",
@@ -105,7 +106,7 @@ class RoutesTests(RelayedTestCase):
         self.pass_time(40)
         zoe.types("/msg @carol hi")
         self.pass_time(1)
-        state, rendezvous, link, way = zoe.types("/who carol")
+        state, _, rendezvous, link, way = zoe.types("/who carol")
         self.assertEqual(state, f"carol@UnB: reached through {bob.own}")
         self.assertEqual(rendezvous, f"  rendezvous: registered at {carol.villager.ip}:7070")
         self.assertRegex(link, r"^  link: not linked; (next try in \d+ s|dialling now); last try: no answer$")
@@ -149,8 +150,8 @@ class RoutesTests(RelayedTestCase):
         alice.types("/msg @carol hi")
         self.pass_time(2)
         _, direct, relayed = alice.types("/peers")
-        self.assertRegex(direct, "^bob@UnB .* linked directly ")
-        self.assertRegex(relayed, r"^carol@UnB  - +no +reached through bob@UnB  [\d.]+ ms  [12] s$")
+        self.assertRegex(direct, "^bob@UnB .* linked directly, unsecured ")
+        self.assertRegex(relayed, r"^carol@UnB  - +no +reached through bob@UnB +[\d.]+ ms  [12] s$")
         self.assertIn("Linked: 1 of 2 known peers; 1 more is reached through others.", alice.types("/status"))
         self.alice.types("/peers *")
         self.brings("r1@UnB", "dave@UnB")

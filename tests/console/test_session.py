@@ -103,7 +103,7 @@ class SendingTests(ConsoleTestCase):
         alice.types("/msg @carol hello?")
         self.pass_time(24)
         sent, ended = alice.screen
-        self.assertEqual(sent, "#1 to @carol@UnB: sent")
+        self.assertEqual(sent, "#1 to @carol@UnB: sent, unsecured")
         self.assertRegex(
             ended,
             "^#1 to @carol@UnB: not confirmed: sent 3 times in 2[0-9] s, and no confirmation came; "
@@ -217,7 +217,7 @@ class SwitchTests(ConsoleTestCase):
     def test_help(self) -> None:
         """`/help` shows a line for each command."""
         shown = self.user("alice").types("/help")
-        self.assertEqual(len(shown), 14)
+        self.assertEqual(len(shown), 18)
         self.assertTrue(all(line.startswith("/") for line in shown[:-1]))
 
     def test_quit(self) -> None:
@@ -238,7 +238,7 @@ class DefectTests(ConsoleTestCase):
             shown, "Something failed inside p2pchat; the log says what. Nothing else was changed."
         )
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assertEqual(len(alice.types("/status")), 5)
+        self.assertEqual(len(alice.types("/status")), 7)
 
     def test_question_that_breaks(self) -> None:
         """The same where it shows only in the answer; and the question is not open for ever."""

@@ -9,6 +9,8 @@ from typing import Any, Literal
 from hypothesis import strategies as st
 
 from p2pchat.console.session import Session
+from p2pchat.protocol.names import PeerId
+from tests.keys import keys_of
 from tests.village import RENDEZVOUS, Stranger, Villager, VillageTestCase
 
 #: Control, format (all of the bidirectional ones), surrogates, line and paragraph separators.
@@ -78,9 +80,15 @@ class User:
 class ConsoleTestCase(VillageTestCase):
     """Users on a network in memory, without a rendezvous unless a test wants one."""
 
+    #: They have keys; without them a message does not wait for the card of a peer behind relays.
+    have_keys = True
+
     def user(self, name: str, **settings: Any) -> User:
         """Start a peer with a user."""
-        user = User(self.make(name, f"10.0.1.{len(self.villagers) + 1}", **{"rendezvous": None, **settings}))
+        ip = f"10.0.1.{len(self.villagers) + 1}"
+        own = PeerId(name if "@" in name else f"{name}@UnB")
+        keys = keys_of(own) if self.have_keys else None
+        user = User(self.make(name, ip, keys, **{"rendezvous": None, **settings}))
         user.node.startService()
         return user
 

@@ -22,6 +22,7 @@ from p2pchat.links.switchboard import Switchboard
 from p2pchat.protocol.errors import ProtocolError
 from p2pchat.protocol.messages import Message
 from p2pchat.protocol.names import PeerId
+from p2pchat.simulation.encrypted import TlsTransport
 from p2pchat.testing import MemoryNetwork, MemoryTransport
 
 ALICE = PeerId("alice@UnB")
@@ -196,7 +197,8 @@ class LinkTestCase(SynchronousTestCase):
     def connect(self, dialled: bool = True, expected: PeerId | None = None) -> None:
         """Make a link and let what it says first arrive."""
         here, there = IPv4Address("TCP", ALICE_IP, 7070), IPv4Address("TCP", BOB_IP, 7070)
-        self.near = MemoryTransport(self.network, here, there)
+        self.near = TlsTransport(self.network, here, there)
+        self.near.is_client = dialled
         far = MemoryTransport(self.network, there, here)
         self.link = Link(self.owner, self.around, dialled, Address(BOB_IP, 7070), expected)
         self.raw = RawPeer()
@@ -238,6 +240,10 @@ class Board:
         #: Whose newest link ended while others stand.
         self.lost: list[PeerId] = []
         self.on_message: Callable[[Neighbour, Message], None] = lambda _neighbour, _message: None
+
+    def admit(self, link: Link) -> ProtocolError | None:
+        """Let in everybody."""
+        return None
 
     def neighbour_up(self, neighbour: Neighbour) -> None:
         """Note it."""

@@ -14,7 +14,7 @@ PROBLEM = ProtocolError(ErrorCode.BAD_FORMAT, "it was wrong")
 BYE = Bye("b1", "bob@UnB", "alice@UnB", reason="night")
 
 #: Effects that talk to the peer.
-SPEAKING = {"send_hello_ok", "send_error", "send_bye", "send_bye_ok"}
+SPEAKING = {"confirm_tls", "send_hello", "send_hello_ok", "send_error", "send_bye", "send_bye_ok"}
 
 
 class Effects:
@@ -28,6 +28,15 @@ class Effects:
 
     def come_up(self) -> None:
         self.done.append("come_up")
+
+    def start_tls(self) -> None:
+        self.done.append("start_tls")
+
+    def confirm_tls(self) -> None:
+        self.done.append("confirm_tls")
+
+    def send_hello(self) -> None:
+        self.done.append("send_hello")
 
     def send_hello_ok(self) -> None:
         self.done.append("send_hello_ok")
@@ -106,6 +115,20 @@ class HandshakeTests(LifeTestCase):
         self.life.hello()
         self.assert_done("send_hello_ok", "come_up")
         self.assertIsNone(self.effects.deadline_s)
+
+    def test_encrypted(self) -> None:
+        """Section 3: where both have TLS, each greets once more inside of it, within the same time."""
+        self.begin(dialled=True)
+        self.life.encrypt()
+        self.assert_done("start_tls", "send_hello")
+        self.life.hello_ok()
+        self.assert_done("come_up")
+        self.begin(dialled=False)
+        self.life.encrypt()
+        self.assert_done("confirm_tls", "start_tls")
+        self.assertEqual(self.effects.deadline_s, life.HANDSHAKE_S)
+        self.life.hello()
+        self.assert_done("send_hello_ok", "come_up")
 
     def test_refused(self) -> None:
         """A refusal tells why, and half-closes so that it can be read; 2 s bound it."""

@@ -16,10 +16,14 @@ ADDRESSES = st.text(min_size=1, max_size=129)
 NUMBERS = st.integers(-(10**30), 10**30)
 FEATURES = st.lists(TEXTS, max_size=4).map(tuple)
 
+CARDS = st.dictionaries(TEXTS, TEXTS | NUMBERS, max_size=3) | st.just(msgspec.UNSET)
+SEALS = TEXTS | st.just(msgspec.UNSET)
+TIMES_MS = st.integers(0, 2**53 - 1) | st.just(msgspec.UNSET)
+
 #: One strategy for each type of message.
 MESSAGES: dict[type[m.Message], st.SearchStrategy[m.Message]] = {
-    m.Hello: st.builds(m.Hello, peer_id=TEXTS, version=TEXTS, features=FEATURES, ttl=NUMBERS),
-    m.HelloOk: st.builds(m.HelloOk, peer_id=TEXTS, version=TEXTS, features=FEATURES, ttl=NUMBERS),
+    m.Hello: st.builds(m.Hello, peer_id=TEXTS, version=TEXTS, features=FEATURES, ttl=NUMBERS, card=CARDS),
+    m.HelloOk: st.builds(m.HelloOk, peer_id=TEXTS, version=TEXTS, features=FEATURES, ttl=NUMBERS, card=CARDS),
     m.HelloReject: st.builds(m.HelloReject, reason=TEXTS, ttl=NUMBERS),
     m.Ping: st.builds(m.Ping, msg_id=MSG_IDS, timestamp=TEXTS, ttl=NUMBERS),
     m.Pong: st.builds(m.Pong, msg_id=MSG_IDS, timestamp=TEXTS, ttl=NUMBERS),
@@ -36,8 +40,12 @@ MESSAGES: dict[type[m.Message], st.SearchStrategy[m.Message]] = {
         require_ack=st.booleans(),
         ttl=NUMBERS,
         attempt=NUMBERS | st.just(msgspec.UNSET),
+        sealed=SEALS,
+        time_ms=TIMES_MS,
+        key=SEALS,
+        sig=SEALS,
     ),
-    m.Ack: st.builds(m.Ack, msg_id=MSG_IDS, from_=TEXTS, src=TEXTS, dst=TEXTS, ttl=NUMBERS),
+    m.Ack: st.builds(m.Ack, msg_id=MSG_IDS, from_=TEXTS, src=TEXTS, dst=TEXTS, ttl=NUMBERS, sig=SEALS),
     m.Pub: st.builds(
         m.Pub,
         msg_id=MSG_IDS,
@@ -46,8 +54,19 @@ MESSAGES: dict[type[m.Message], st.SearchStrategy[m.Message]] = {
         dst=TEXTS,
         require_ack=st.booleans(),
         ttl=NUMBERS,
+        sealed=SEALS,
+        time_ms=TIMES_MS,
+        key=SEALS,
+        sig=SEALS,
     ),
-    m.WhoHas: st.builds(m.WhoHas, msg_id=MSG_IDS, src=ADDRESSES, dst=ADDRESSES, ttl=NUMBERS),
+    m.WhoHas: st.builds(
+        m.WhoHas,
+        msg_id=MSG_IDS,
+        src=ADDRESSES,
+        dst=ADDRESSES,
+        ttl=NUMBERS,
+        signed=st.booleans() | st.just(msgspec.UNSET),
+    ),
     m.WhoHasHit: st.builds(
         m.WhoHasHit,
         msg_id=MSG_IDS,
@@ -56,6 +75,8 @@ MESSAGES: dict[type[m.Message], st.SearchStrategy[m.Message]] = {
         via=TEXTS,
         ttl=NUMBERS,
         hops=NUMBERS | st.just(msgspec.UNSET),
+        card=CARDS,
+        sig=SEALS,
     ),
     m.RelayOk: st.builds(m.RelayOk, msg_id=MSG_IDS, src=TEXTS, dst=TEXTS, reason=TEXTS, ttl=NUMBERS),
     m.RelayFail: st.builds(m.RelayFail, msg_id=MSG_IDS, src=TEXTS, dst=TEXTS, reason=TEXTS, ttl=NUMBERS),

@@ -25,6 +25,8 @@ from p2pchat.protocol.messages import (
     Pong,
     Pub,
     Send,
+    TtlExpired,
+    WhoHas,
 )
 
 
@@ -300,3 +302,31 @@ class ErrorTests(SynchronousTestCase):
     def test_strange_fields(self) -> None:
         """Section 8: fields of an ERROR that are no text are as good as none."""
         self.assertEqual(read("ERROR", code=404, error=["x"], ref=7, dst={}, status=0), Error())
+
+
+class SealTests(SynchronousTestCase):
+    """What others call by the names of section 11."""
+
+    def test_of_the_wrong_kind(self) -> None:
+        """9.10: any extra field is accepted; one that is none of ours is not taken for one."""
+        for name, values in {
+            "sealed": (True, 5, {}),
+            "key": (5, [], False),
+            "sig": (5, {"a": 1}),
+            "time_ms": ("12:00", 1.5, -1, 2**53, True, 10**40),
+        }.items():
+            for value in values:
+                self.assertEqual(read_send(**{name: value}), SENT)
+                self.assertEqual(read_pub(**{name: value}), Pub("m", "a@n", "hi"))
+        question = read("WHO_HAS", msg_id="m", src="a@n", dst="b@n", signed="yes")
+        self.assertEqual(question, WhoHas("m", "a@n", "b@n"))
+
+    def test_ours_beside_them(self) -> None:
+        """What is of the right kind is kept, where something else is not."""
+        read_one = read_send(timestamp=5, time_ms=7, key="k", sig="s")
+        self.assertEqual(read_one, Send("m", "a@n", "b@n", "hi", time_ms=7, key="k", sig="s"))
+
+    def test_unreadable_beside_dest(self) -> None:
+        """A value that happens to be dest makes no message unreadable that has all it needs."""
+        line = b'{"type":"TTL_EXPIRED","msg_id":"m","reason":"dest","x":1E+400}'
+        self.assertEqual(decode(line), TtlExpired("m", reason="dest"))

@@ -12,6 +12,7 @@ from p2pchat.protocol.codec import decode
 from p2pchat.protocol.errors import ProtocolError
 from p2pchat.protocol.messages import Error, Pub, Send
 from p2pchat.protocol.names import PeerId
+from p2pchat.protocol.protection import Protection
 from p2pchat.routing import neighbourhood as routing
 from p2pchat.routing.delivery import Delivery, State
 from p2pchat.routing.router import Router
@@ -33,6 +34,7 @@ class Neighbour:
         self.features = (
             frozenset({"ack"} if plain else {"ack", "relay", "who_has"}) if features is None else features
         )
+        self.is_encrypted = False
         self.full = False
         #: Sources that should slow down.
         self.crowded_by: set[PeerId] = set()
@@ -89,7 +91,7 @@ class House:
         self.warnings: list[tuple[PeerId, str]] = []
         self.complaints: list[Error] = []
 
-    def show(self, neighbour: routing.Neighbour, message: Send | Pub) -> None:
+    def show(self, neighbour: routing.Neighbour, message: Send | Pub, protection: Protection) -> None:
         """Note it."""
         self.shown.append(message)
 

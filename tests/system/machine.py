@@ -143,6 +143,7 @@ class Machine:
         self.environment = kept | {
             "HOME": str(folder),
             "XDG_STATE_HOME": str(self.state),
+            "XDG_DATA_HOME": str(folder / "share"),
             "PYTHONPATH": str(_ROOT),
             "LC_ALL": "C.UTF-8",
             "PATH": PATH,

@@ -1,0 +1,256 @@
+"""``p2pchat identity`` and ``p2pchat namespace-key``: keys, seen, moved and made."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, TextIO, TypeVar
+
+from twisted.python import usage
+
+from p2pchat.options import StrictOptions, file, folder
+from p2pchat.protocol.names import PeerId, check_own
+from p2pchat.settings import DEFAULT_NAMESPACE
+from p2pchat.trust.cards import fingerprint
+from p2pchat.trust.identity import Identity
+from p2pchat.trust.keeping import IDENTITY_FILE, keys_folder, make_folder, read_secrets
+from p2pchat.trust.namespacekey import NamespaceKey
+from p2pchat.trust.secretfile import KeysUnusable, write_secret
+
+#: Exit status where something cannot be done.
+FAILED = 2
+
+_T = TypeVar("_T")
+
+
+class _KeysOptions(StrictOptions):
+    """A command about keys. What cannot be done is told in words."""
+
+    #: What is given behind the command, if anything.
+    argument = ""
+
+    def parseArgs(self, *words: str) -> None:
+        """Take the one word that belongs to no option.
+
+        :raises UsageError: there is none, or there are several, or it is none that is expected.
+        """
+        expected = 1 if self.argument else 0
+        if len(words) != expected:
+            raise usage.UsageError(f"expected {self.argument or 'nothing more'}, got {len(words)} words")
+        if words:
+            self.file = read("file", words[0], file)
+
+    def run(self, out: TextIO, err: TextIO) -> int:
+        """Do it."""
+        try:
+            for line in self.do():
+                print(line, file=out)
+        except KeysUnusable as problem:
+            print(f"p2pchat: {problem}", file=err)
+            return FAILED
+        return 0
+
+    def do(self) -> list[str]:
+        """Do it, and return what to print.
+
+        :raises KeysUnusable: it cannot be done; the text says why, and what to do.
+        """
+        raise NotImplementedError
+
+
+def read(name: str, text: str, parse: Callable[[str], _T]) -> _T:
+    """Return what the value of an option means.
+
+    :raises UsageError: it is wrong; the text says what would be right.
+    """
+    try:
+        return parse(text)
+    except ValueError as problem:
+        raise usage.UsageError(f"--{name}: {problem}") from None
+
+
+class _IdentityOptions(_KeysOptions):
+    """A command about the identity of a peer."""
+
+    optParameters: ClassVar[list[list[Any]]] = [
+        ["name", None, None, "The name of the peer. Required."],
+        ["namespace", None, DEFAULT_NAMESPACE, "Its group."],
+        [
+            "data-dir",
+            None,
+            None,
+            "Its folder, if it was given one. [default: under the data folder of the user]",
+        ],
+    ]
+
+    def postOptions(self) -> None:
+        """Read all values.
+
+        :raises UsageError: one is wrong or missing.
+        """
+        if self["name"] is None:
+            raise usage.UsageError("--name is required: whose identity? For example: --name alice")
+        name = read("name", self["name"], lambda text: check_own("name", text))
+        namespace = read("namespace", self["namespace"], lambda text: check_own("namespace", text))
+        self.own = PeerId.of(name, namespace)
+        self.given = None if self["data-dir"] is None else read("data-dir", self["data-dir"], folder)
+
+    @property
+    def path(self) -> Path:
+        """The file of the identity."""
+        return keys_folder(self.given, self.own) / IDENTITY_FILE
+
+    def identity(self) -> Identity:
+        """Return the identity that is kept.
+
+        :raises KeysUnusable: there is none.
+        """
+        try:
+            return Identity(self.own, read_secrets(self.path))
+        except FileNotFoundError:
+            raise KeysUnusable(
+                f"{self.own} has no key yet (there is no file {self.path}); it gets one at its first start"
+            ) from None
+
+
+class ShowOptions(_IdentityOptions):
+    """What ``p2pchat identity show`` takes."""
+
+    synopsis = "--name NAME [options]"
+    longdesc = "Shows who a peer is to others."
+    optFlags: ClassVar[list[list[Any]]] = [["card", None, "Print its card as others get it, as JSON."]]
+
+    def do(self) -> list[str]:
+        """Tell the key."""
+        identity = self.identity()
+        if self["card"]:
+            return [json.dumps(identity.card.as_fields(), ensure_ascii=False)]
+        return [
+            f"Peer:        {identity.own}",
+            f"Key:         {identity.key.hex()}",
+            f"Fingerprint: {fingerprint(identity.key)}",
+            f"Kept in:     {self.path}",
+        ]
+
+
+class ExportOptions(_IdentityOptions):
+    """What ``p2pchat identity export`` takes."""
+
+    argument = "one file"
+    synopsis = "FILE --name NAME [options]"
+    longdesc = "Copies the identity of a peer into a file, to keep it safe or to move to another machine."
+
+    def do(self) -> list[str]:
+        """Copy it."""
+        self.identity()  # what is damaged is of no use there either
+        _write(self.file, read_secrets(self.path).to_bytes())
+        return [
+            f"The identity of {self.own} is in {self.file}.",
+            f"Whoever has that file can be {self.own}: keep it where nobody else can read it.",
+            "On another machine, p2pchat identity import takes it. Use it on one machine only.",
+        ]
+
+
+class ImportOptions(_IdentityOptions):
+    """What ``p2pchat identity import`` takes."""
+
+    argument = "one file"
+    synopsis = "FILE --name NAME [options]"
+    longdesc = "Makes a peer be who is in a file that p2pchat identity export wrote."
+    optFlags: ClassVar[list[list[Any]]] = [["replace", None, "Also where it has another identity already."]]
+
+    def do(self) -> list[str]:
+        """Copy it."""
+        try:
+            secrets = read_secrets(self.file)
+        except FileNotFoundError:
+            raise KeysUnusable(f"There is no file {self.file}") from None
+        if self.path.exists() and not self["replace"] and read_secrets(self.path) != secrets:
+            raise KeysUnusable(
+                f"{self.own} has another identity already, which would be lost. Keep a copy of it with "
+                "p2pchat identity export, and then import with --replace"
+            )
+        make_folder(self.path.parent)
+        _write(self.path, secrets.to_bytes(), replace=True)
+        key = Identity(self.own, secrets).key
+        return [
+            f"{self.own} is now who has the key {fingerprint(key)}; a peer that runs must be started anew."
+        ]
+
+
+class IdentityOptions(StrictOptions):
+    """What ``p2pchat identity`` takes."""
+
+    synopsis = "show | export FILE | import FILE"
+    subCommands: ClassVar[list[list[Any]]] = [
+        ["show", None, ShowOptions, "Show who a peer is to others."],
+        ["export", None, ExportOptions, "Copy its identity into a file."],
+        ["import", None, ImportOptions, "Make it be who is in such a file."],
+    ]
+
+    def postOptions(self) -> None:
+        """Ask for a subcommand.
+
+        :raises UsageError: there is none.
+        """
+        if self.subCommand is None:
+            raise usage.UsageError("expected a command: identity show, export or import")
+
+    def run(self, out: TextIO, err: TextIO) -> int:
+        """Do it."""
+        return int(self.subOptions.run(out, err))
+
+
+class NewNamespaceKeyOptions(_KeysOptions):
+    """What ``p2pchat namespace-key new`` takes."""
+
+    argument = "one file"
+    synopsis = "FILE [options]"
+    longdesc = "Makes a key for a namespace. Give the file to its members by a way that nobody else can read."
+    optParameters: ClassVar[list[list[Any]]] = [["namespace", None, DEFAULT_NAMESPACE, "The namespace."]]
+
+    def postOptions(self) -> None:
+        """Read all values.
+
+        :raises UsageError: one is wrong.
+        """
+        self.namespace = read("namespace", self["namespace"], lambda text: check_own("namespace", text))
+
+    def do(self) -> list[str]:
+        """Make it."""
+        _write(self.file, NamespaceKey.new(self.namespace, os.urandom).to_bytes())
+        return [
+            f"A key for the namespace {self.namespace} is in {self.file}.",
+            "Give it to all members by a way that nobody else can read; they start with --namespace-key.",
+            "Who does not have it reads nothing of what is said to all of them, and passes it on only.",
+        ]
+
+
+class NamespaceKeyOptions(StrictOptions):
+    """What ``p2pchat namespace-key`` takes."""
+
+    synopsis = "new FILE"
+    subCommands: ClassVar[list[list[Any]]] = [["new", None, NewNamespaceKeyOptions, "Make one."]]
+
+    def postOptions(self) -> None:
+        """Ask for a subcommand.
+
+        :raises UsageError: there is none.
+        """
+        if self.subCommand is None:
+            raise usage.UsageError("expected a command: namespace-key new")
+
+    def run(self, out: TextIO, err: TextIO) -> int:
+        """Do it."""
+        return int(self.subOptions.run(out, err))
+
+
+def _write(path: Path, data: bytes, replace: bool = False) -> None:
+    try:
+        write_secret(path, data, replace)
+    except FileExistsError:
+        raise KeysUnusable(f"There is a file {path} already; name another, or remove it first") from None
+    except OSError as problem:
+        raise KeysUnusable(f"The file {path} cannot be written ({problem.strerror})") from None

@@ -1,0 +1,110 @@
+"""What routing asks of whoever has keys, so that nobody reads along or speaks for another (section 11)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from p2pchat.protocol.messages import Ack, Pub, Send, WhoHas, WhoHasHit
+from p2pchat.protocol.protection import Protection
+
+
+class Trust(Protocol):
+    """Seals and signs what leaves, and checks what arrives. `p2pchat.trust.seals` does."""
+
+    def wants_card(self, dst: str) -> bool:
+        """Whether a message to *dst* should wait a moment for its card: there may be one."""
+
+    def has_no_card(self, dst: str) -> None:
+        """The moment is over."""
+
+    def wrap(self, message: Send) -> Send:
+        """Return a message as relays may have it: sealed, or signed where its destination has no card.
+
+        :raises ProtocolError: `unauthorized`, it should be sealed and cannot be.
+        """
+
+    def unwrap(self, message: Send) -> tuple[Send, Protection]:
+        """Return a message to us that relays had as its source wrote it, and how well it was protected.
+
+        :raises ProtocolError: `unauthorized`, its source did not write it or said it before; `busy`, too
+            many strangers come.
+        """
+
+    def wrap_cast(self, message: Pub) -> Pub:
+        """Return a message to many as it may go round."""
+
+    def unwrap_cast(self, message: Pub, is_proved: bool) -> tuple[Pub | None, Protection]:
+        """Return a message to many as its source wrote it; None where it is not for our eyes.
+
+        :param is_proved: it came straight from its source, over an encrypted link.
+        :raises ProtocolError: as with `unwrap`.
+        """
+
+    def sign_ack(self, ack: Ack) -> Ack:
+        """Sign a confirmation that goes back over relays."""
+
+    def believes_ack(self, ack: Ack, dst: str) -> bool:
+        """Whether *dst* itself confirms, as far as can be known."""
+
+    def ask(self, question: WhoHas) -> WhoHas:
+        """Return a question in the form in which it shall be answered."""
+
+    def sign_hit(self, hit: WhoHasHit, question: WhoHas) -> WhoHasHit:
+        """Sign that we are who is sought."""
+
+    def believes_hit(self, hit: WhoHasHit, asker: str) -> bool:
+        """Whether who is sought answers itself, as far as can be known; then its card is kept."""
+
+    def speaks_for_itself(self, peer_id: str) -> bool:
+        """Whether a peer signs what it says, so that nobody else can answer for it."""
+
+
+class NoTrust:
+    """For a peer that has no keys: everything is as it seems."""
+
+    def wants_card(self, dst: str) -> bool:
+        """There are none."""
+        return False
+
+    def has_no_card(self, dst: str) -> None:
+        """Nobody waits for one."""
+
+    def wrap(self, message: Send) -> Send:
+        """Leave it as it is."""
+        return message
+
+    def unwrap(self, message: Send) -> tuple[Send, Protection]:
+        """Take it as it is."""
+        return message, Protection.NONE
+
+    def wrap_cast(self, message: Pub) -> Pub:
+        """Leave it as it is."""
+        return message
+
+    def unwrap_cast(self, message: Pub, is_proved: bool) -> tuple[Pub | None, Protection]:
+        """Take it as it is."""
+        return message, Protection.NONE
+
+    def sign_ack(self, ack: Ack) -> Ack:
+        """Leave it as it is."""
+        return ack
+
+    def believes_ack(self, ack: Ack, dst: str) -> bool:
+        """Believe it."""
+        return True
+
+    def ask(self, question: WhoHas) -> WhoHas:
+        """Leave it as it is."""
+        return question
+
+    def sign_hit(self, hit: WhoHasHit, question: WhoHas) -> WhoHasHit:
+        """Leave it as it is."""
+        return hit
+
+    def believes_hit(self, hit: WhoHasHit, asker: str) -> bool:
+        """Believe it."""
+        return True
+
+    def speaks_for_itself(self, peer_id: str) -> bool:
+        """Nobody does."""
+        return False

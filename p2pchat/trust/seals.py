@@ -1,0 +1,293 @@
+"""Seals and signs what goes over relays, and checks what came over them (docs/protocol.md, section 11)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
+
+from p2pchat.protocol.errors import ErrorCode, ProtocolError
+from p2pchat.protocol.messages import Ack, Pub, Send, WhoHas, WhoHasHit
+from p2pchat.protocol.names import PeerId
+from p2pchat.protocol.protection import Protection
+from p2pchat.trust.base64 import decode, encode
+from p2pchat.trust.cards import BadCard, read_card
+from p2pchat.trust.namespacekey import NamespaceKey
+from p2pchat.trust.replays import Replays
+from p2pchat.trust.sealing import BadSeal, Content, seal
+from p2pchat.trust.signing import framed, is_signed
+from p2pchat.trust.trust import Trust
+
+_M = TypeVar("_M", Send, Pub)
+
+#: Seconds that a peer that showed no card is not asked for it again: its messages would wait each time.
+NO_CARD_S = 60.0
+
+#: Peers that are remembered for that; when there are more, all are asked again.
+MAX_WITHOUT_CARD = 1000
+
+#: How far the clock of an author may be ahead of ours, in ms: a day, so that clocks set to another time zone
+#: do no harm. What is later yet would, by its time, make all that the author says after it a replay.
+MAX_AHEAD_MS = 24 * 3600 * 1000
+
+
+class Seals:
+    """What routing asks of keys: `routing.trust.Trust`. The node creates and owns it.
+
+    :param trust: knows our keys, and those of others.
+    :param namespace_key: seals casts to our namespace; None where it has none.
+    :param random_bytes: so many random bytes.
+    """
+
+    def __init__(
+        self,
+        trust: Trust,
+        namespace_key: NamespaceKey | None,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        #: Messages to many that were sealed with a key that we do not have.
+        self.unreadable = 0
+        self.replays = 0
+        self._trust = trust
+        self._identity = trust.identity
+        self._namespace_key = namespace_key
+        self._random_bytes = random_bytes
+        latest = trust.pins.latest()
+        self._said_at_ms = latest.pop(trust.identity.own, 0)
+        self._replays = Replays(latest, trust.clock_s(), self._is_known)
+        #: When those without a card may be asked for it again.
+        self._without_card: dict[str, float] = {}
+
+    # Messages to one peer.
+
+    def wants_card(self, dst: str) -> bool:
+        """Whether there may be a card that is not here yet."""
+        pin = self._trust.pins.get(PeerId(dst))
+        if pin is not None and pin.card is not None:
+            return False
+        return self._without_card.get(dst, 0.0) <= self._trust.clock_s()
+
+    def has_no_card(self, dst: str) -> None:
+        """Ask for no card of a peer for a while."""
+        if len(self._without_card) >= MAX_WITHOUT_CARD:
+            self._without_card.clear()
+        self._without_card[dst] = self._trust.clock_s() + NO_CARD_S
+
+    def wrap(self, message: Send) -> Send:
+        """Seal a message for its destination, or sign it where that has no card.
+
+        :raises ProtocolError: `unauthorized`, it should be sealed and cannot be.
+        """
+        pin = self._trust.pins.get(PeerId(message.dst))
+        time_ms = self._now_ms()
+        sig = self._identity.sign("send/1", *_said(message, time_ms))
+        if pin is not None and pin.card is not None:
+            content = Content(message.payload, time_ms, encode(self._identity.key), encode(sig))
+            box = seal(pin.card, content.to_bytes(), _info("send/1", message))
+            return replace(message, payload="", sealed=encode(box))
+        if pin is not None and pin.signs:
+            raise ProtocolError(
+                ErrorCode.UNAUTHORIZED,
+                f"the card of {message.dst}, with the key to seal it, could not be had, and relays would "
+                "read it else; nothing was sent",
+            )
+        return replace(message, time_ms=time_ms, key=encode(self._identity.key), sig=encode(sig))
+
+    def unwrap(self, message: Send) -> tuple[Send, Protection]:
+        """Open a message, and check who wrote it.
+
+        :raises ProtocolError: `unauthorized`, its source did not write it, or said it before; `busy`, too
+            many strangers come.
+        """
+        if message.sealed is not UNSET:
+            content = self._open(message, message.sealed)
+            opened = _opened(message, content)
+            self._check("send/1", opened, content.time_ms, content.key, content.sig)
+            return opened, Protection.SEALED
+        if self._is_signed("send/1", message):
+            return message, Protection.SIGNED
+        return message, Protection.NONE
+
+    def sign_ack(self, ack: Ack) -> Ack:
+        """Sign a confirmation."""
+        return replace(ack, sig=encode(self._identity.sign("ack/1", ack.from_, ack.dst, ack.msg_id)))
+
+    def believes_ack(self, ack: Ack, dst: str) -> bool:
+        """Whether *dst* signed a confirmation, if it signs what it says."""
+        pin = self._trust.pins.get(PeerId(dst))
+        if pin is None or not pin.signs:
+            return True
+        signed = framed("ack/1", dst, str(self._identity.own), ack.msg_id)
+        return _holds(pin.key, ack.sig, signed)
+
+    # Messages to many.
+
+    def wrap_cast(self, message: Pub) -> Pub:
+        """Sign a message to many; seal it where its namespace has a key."""
+        time_ms = self._now_ms()
+        sig = self._identity.sign("pub/1", *_said(message, time_ms))
+        if self._namespace_key is None or message.dst != f"#{self._identity.own.namespace}":
+            return replace(message, time_ms=time_ms, key=encode(self._identity.key), sig=encode(sig))
+        content = Content(message.payload, time_ms, encode(self._identity.key), encode(sig))
+        box = self._namespace_key.seal(content.to_bytes(), _info("pub/1", message), self._random_bytes)
+        return replace(message, payload="", sealed=encode(box))
+
+    def unwrap_cast(self, message: Pub, is_proved: bool) -> tuple[Pub | None, Protection]:
+        """Open a message to many, and check who wrote it; None where it is sealed with another key.
+
+        :param is_proved: it came straight from its source, over an encrypted link.
+        :raises ProtocolError: as with `unwrap`.
+        """
+        if message.sealed is not UNSET:
+            try:
+                content = self._open_cast(message, message.sealed)
+            except BadSeal:
+                self.unreadable += 1
+                return None, Protection.NONE
+            opened = _opened(message, content)
+            self._check("pub/1", opened, content.time_ms, content.key, content.sig)
+            return opened, Protection.SEALED
+        if is_proved:
+            return message, Protection.LINK
+        if self._is_signed("pub/1", message):
+            return message, Protection.SIGNED
+        return message, Protection.NONE
+
+    # Questions.
+
+    def ask(self, question: WhoHas) -> WhoHas:
+        """Ask for an answer that is signed."""
+        return replace(question, signed=True)
+
+    def sign_hit(self, hit: WhoHasHit, question: WhoHas) -> WhoHasHit:
+        """Show our card, and sign that it is in answer to this question."""
+        sig = self._identity.sign("hit/1", question.src, hit.dst, hit.msg_id)
+        return replace(hit, card=self._identity.card.as_fields(), sig=encode(sig))
+
+    def believes_hit(self, hit: WhoHasHit, asker: str) -> bool:
+        """Whether who is sought signed the answer, if it signs what it says; with our own, keep the card."""
+        if hit.card is UNSET:
+            return not self.speaks_for_itself(hit.dst)
+        try:
+            card = read_card(hit.card)
+        except BadCard:
+            return False
+        signed = framed("hit/1", asker, hit.dst, hit.msg_id)
+        if card.peer_id != hit.dst or not _holds(card.signing, hit.sig, signed):
+            return False
+        if asker == self._identity.own:
+            return self._trust.meet(card.peer_id, card.signing, card) is None
+        pin = self._trust.pins.get(card.peer_id)
+        return pin is None or pin.key == card.signing
+
+    def speaks_for_itself(self, peer_id: str) -> bool:
+        """Whether a peer signs what it says."""
+        pin = self._trust.pins.get(PeerId(peer_id))
+        return pin is not None and pin.signs
+
+    # Inside.
+
+    def sizes(self) -> dict[str, int]:
+        """Tell how much is held, and what was counted."""
+        return {
+            "signed_messages_remembered": len(self._replays),
+            "replays_refused": self.replays,
+            "casts_unreadable": self.unreadable,
+        }
+
+    def tick(self) -> None:
+        """Do what is due."""
+        self._replays.rotate(self._trust.clock_s())
+        if self._trust.is_flush_due:
+            self._note_latest()
+            self._trust.flush()
+
+    def close(self) -> None:
+        """Write down what was learned, and end."""
+        self._note_latest()
+        self._trust.close()
+
+    def _note_latest(self) -> None:
+        """Let it be written down when each author, ourselves included, has said its last message."""
+        latest = {author: ms for author, ms in self._replays.latest().items() if self._is_known(author)}
+        self._trust.pins.note_latest({**latest, self._identity.own: self._said_at_ms})
+
+    def _is_known(self, author: PeerId) -> bool:
+        return self._trust.pins.get(author) is not None
+
+    def _now_ms(self) -> int:
+        """Return the present time, but never one that we used before: whoever reads us would see a replay."""
+        self._said_at_ms = max(self._trust.now_ms(), self._said_at_ms + 1)
+        return self._said_at_ms
+
+    def _open(self, message: Send, sealed: str) -> Content:
+        try:
+            return Content.from_bytes(self._identity.open_box(decode(sealed), _info("send/1", message)))
+        except ValueError as problem:
+            raise _refuse(message, f"it cannot be opened by {self._identity.own}: {problem}") from None
+
+    def _open_cast(self, message: Pub, sealed: str) -> Content:
+        if self._namespace_key is None:
+            raise BadSeal("this peer has no key of the namespace")
+        return Content.from_bytes(self._namespace_key.open(decode(sealed), _info("pub/1", message)))
+
+    def _is_signed(self, context: str, message: Send | Pub) -> bool:
+        """Whether what came in the clear is signed.
+
+        :raises ProtocolError: it is not and should be, or it is and the signature does not hold.
+        """
+        if message.time_ms is UNSET or message.key is UNSET or message.sig is UNSET:
+            problem = self._trust.meet(PeerId(message.src), None)
+            if problem is not None:
+                raise _refuse(message, problem.detail, problem.code)
+            return False
+        self._check(context, message, message.time_ms, message.key, message.sig)
+        return True
+
+    def _check(self, context: str, message: Send | Pub, time_ms: int, key: str, sig: str) -> None:
+        """Look whether the source of a message wrote it, and says it for the first time.
+
+        :raises ProtocolError: it did not, or said it before.
+        """
+        src = PeerId(message.src)
+        try:
+            raw_key = decode(key)
+        except ValueError as wrong:
+            raise _refuse(message, f"its key: {wrong}") from None
+        if not _holds(raw_key, sig, framed(context, *_said(message, time_ms))):
+            raise _refuse(message, f"its signature does not hold, so {src} did not write it so")
+        problem = self._trust.meet(src, raw_key, signs=True)
+        if problem is not None:
+            raise _refuse(message, problem.detail, problem.code)
+        if time_ms > self._trust.now_ms() + MAX_AHEAD_MS:
+            raise _refuse(message, "its time is more than a day ahead of the clock here")
+        if self._replays.is_replay(src, message.msg_id, time_ms):
+            self.replays += 1
+            raise _refuse(message, f"{src} has said newer things long ago, so it is a replay")
+
+
+def _said(message: Send | Pub, time_ms: int) -> tuple[str | int, ...]:
+    """Return what a signature covers."""
+    return message.src, message.dst, message.msg_id, time_ms, message.payload
+
+
+def _info(context: str, message: Send | Pub) -> bytes:
+    """Return what a box is bound to: it cannot be opened as another message."""
+    return framed(context, message.src, message.dst, message.msg_id)
+
+
+def _opened(message: _M, content: Content) -> _M:
+    return replace(message, payload=content.payload, sealed=UNSET)
+
+
+def _holds(key: bytes, sig: str | UnsetType, signed: bytes) -> bool:
+    try:
+        return sig is not UNSET and is_signed(key, decode(sig), signed)
+    except ValueError:
+        return False
+
+
+def _refuse(message: Send | Pub, detail: str, code: ErrorCode = ErrorCode.UNAUTHORIZED) -> ProtocolError:
+    return ProtocolError(code, detail, ref=message.msg_id)
