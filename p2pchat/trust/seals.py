@@ -143,7 +143,7 @@ class Seals:
         if message.sealed is not UNSET:
             try:
                 content = self._open_cast(message, message.sealed)
-            except BadSeal:
+            except ValueError:  # BadSeal, or no base64
                 self.unreadable += 1
                 return None, Protection.NONE
             opened = _opened(message, content)
