@@ -56,6 +56,7 @@ class Delivery(Struct, eq=False, gc=False):
     :param code: with `State.FAILED`, the name of the failure.
     :param why: with `State.FAILED`, what happened, for people.
     :param wrapped: the message as relays may have it, once that was made.
+    :param sig: our signature on it, which its confirmation must cover; empty where there is none.
     :param card_by_s: when the card of its destination is waited for no longer; 0 where it never was.
     :param protection: who else can read or change the last try.
     :param trouble: what a peer said about it on the way, for the case that it fails.
@@ -83,6 +84,7 @@ class Delivery(Struct, eq=False, gc=False):
     why: str = ""
     trouble: str = ""
     wrapped: Send | None = None
+    sig: str = ""
     card_by_s: float = 0.0
     protection: Protection = Protection.NONE
 

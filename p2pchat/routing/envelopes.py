@@ -39,9 +39,9 @@ class Envelopes:
         :raises ProtocolError: it may not go over relays, or is too long for that.
         """
         if delivery.wrapped is None:
-            wrapped = self._trust.wrap(self.bare(delivery))
+            wrapped, sig = self._trust.wrap(self.bare(delivery))
             check_size(wrapped)
-            delivery.wrapped = wrapped
+            delivery.wrapped, delivery.sig = wrapped, sig
         return delivery.wrapped
 
     def write(self, hop: Neighbour, delivery: Delivery) -> bytes:
@@ -81,10 +81,13 @@ class Envelopes:
         )
 
     def confirm(self, neighbour: Neighbour, message: Send) -> bool:
-        """Confirm a message that a neighbour brought; False where too much waits for that one already."""
+        """Confirm a message that a neighbour brought; False where too much waits for that one already.
+
+        :param message: as its source wrote it.
+        """
         ack = Ack(message.msg_id, self._own, src=self._own, dst=message.src, ttl=ORIGIN_TTL)
         if neighbour.peer_id != message.src:
-            ack = self._trust.sign_ack(ack)
+            ack = self._trust.sign_ack(ack, message)
         return self._hood.answer(neighbour, ack)
 
 

@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from msgspec import UNSET
+
 from p2pchat.allowance import Allowance
 from p2pchat.protocol.errors import MEANINGS, ErrorCode, ProtocolError
 from p2pchat.protocol.messages import (
@@ -225,10 +227,10 @@ class Router:
             self.relay.on_send(neighbour, message, line)
             return
         self._refuse_forged(message)
-        if is_straight(neighbour, message):
-            self._show_once(neighbour, message, Protection.LINK)
-        else:
-            self._show_once(neighbour, *self._unwrap(neighbour, message))
+        protection = Protection.LINK
+        if message.sealed is not UNSET or not is_straight(neighbour, message):
+            message, protection = self._unwrap(neighbour, message)
+        self._show_once(neighbour, message, protection)
         if message.require_ack and not self.envelopes.confirm(neighbour, message):
             self.tally.confirmations_refused += 1
 

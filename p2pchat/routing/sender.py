@@ -140,7 +140,7 @@ class Sender:
         if delivery.dst not in (neighbour.peer_id, message.from_ or message.src):
             return True  # only the destination can know that it has the message
         is_straight = neighbour.peer_id == delivery.dst and neighbour.is_encrypted
-        if not is_straight and not self._trust.believes_ack(message, delivery.dst):
+        if not is_straight and not self._trust.believes_ack(message, delivery.dst, delivery.sig):
             self._hood.tally.forged += 1
             return True  # and it goes on being tried: whoever said so may have swallowed it
         now_s = self._hood.now()
@@ -198,7 +198,8 @@ class Sender:
             self._seek(delivery, SEEK_S)
         elif not best.is_direct and self._waits_for_card(delivery):
             self._seek(delivery, delivery.card_by_s - self._hood.now())
-        elif best.is_direct or self._is_wrapped(delivery):
+        # Where there is a link of our own, it is tried again if the message may not go over relays.
+        elif delivery.dst in self._hood.neighbours or self._is_wrapped(delivery):
             self._try(delivery, best, but)
 
     def _waits_for_card(self, delivery: Delivery) -> bool:

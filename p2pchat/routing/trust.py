@@ -17,8 +17,10 @@ class Trust(Protocol):
     def has_no_card(self, dst: str) -> None:
         """The moment is over."""
 
-    def wrap(self, message: Send) -> Send:
+    def wrap(self, message: Send) -> tuple[Send, str]:
         """Return a message as relays may have it: sealed, or signed where its destination has no card.
+
+        With it comes the signature, which its confirmation must cover; nothing where there is none.
 
         :raises ProtocolError: `unauthorized`, it should be sealed and cannot be.
         """
@@ -40,11 +42,17 @@ class Trust(Protocol):
         :raises ProtocolError: as with `unwrap`.
         """
 
-    def sign_ack(self, ack: Ack) -> Ack:
-        """Sign a confirmation that goes back over relays."""
+    def sign_ack(self, ack: Ack, message: Send) -> Ack:
+        """Sign a confirmation that goes back over relays.
 
-    def believes_ack(self, ack: Ack, dst: str) -> bool:
-        """Whether *dst* itself confirms, as far as can be known."""
+        :param message: what is confirmed, as `unwrap` gave it.
+        """
+
+    def believes_ack(self, ack: Ack, dst: str, sig: str) -> bool:
+        """Whether *dst* itself confirms, as far as can be known, and what we said.
+
+        :param sig: the signature that came with `wrap`.
+        """
 
     def ask(self, question: WhoHas) -> WhoHas:
         """Return a question in the form in which it shall be answered."""
@@ -69,9 +77,9 @@ class NoTrust:
     def has_no_card(self, dst: str) -> None:
         """Nobody waits for one."""
 
-    def wrap(self, message: Send) -> Send:
+    def wrap(self, message: Send) -> tuple[Send, str]:
         """Leave it as it is."""
-        return message
+        return message, ""
 
     def unwrap(self, message: Send) -> tuple[Send, Protection]:
         """Take it as it is."""
@@ -85,11 +93,11 @@ class NoTrust:
         """Take it as it is."""
         return message, Protection.NONE
 
-    def sign_ack(self, ack: Ack) -> Ack:
+    def sign_ack(self, ack: Ack, message: Send) -> Ack:
         """Leave it as it is."""
         return ack
 
-    def believes_ack(self, ack: Ack, dst: str) -> bool:
+    def believes_ack(self, ack: Ack, dst: str, sig: str) -> bool:
         """Believe it."""
         return True
 

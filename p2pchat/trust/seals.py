@@ -75,25 +75,25 @@ class Seals:
             self._without_card.clear()
         self._without_card[dst] = self._trust.clock_s() + NO_CARD_S
 
-    def wrap(self, message: Send) -> Send:
-        """Seal a message for its destination, or sign it where that has no card.
+    def wrap(self, message: Send) -> tuple[Send, str]:
+        """Seal a message for its destination, or sign it where that has no card; return the signature, too.
 
         :raises ProtocolError: `unauthorized`, it should be sealed and cannot be.
         """
         pin = self._trust.pins.get(PeerId(message.dst))
         time_ms = self._now_ms()
-        sig = self._identity.sign("send/1", *_said(message, time_ms))
+        sig = encode(self._identity.sign("send/1", *_said(message, time_ms)))
         if pin is not None and pin.card is not None:
-            content = Content(message.payload, time_ms, encode(self._identity.key), encode(sig))
+            content = Content(message.payload, time_ms, encode(self._identity.key), sig)
             box = seal(pin.card, content.to_bytes(), _info("send/1", message))
-            return replace(message, payload="", sealed=encode(box))
+            return replace(message, payload="", sealed=encode(box)), sig
         if pin is not None and pin.signs:
             raise ProtocolError(
                 ErrorCode.UNAUTHORIZED,
                 f"the card of {message.dst}, with the key to seal it, could not be had, and relays would "
                 "read it else; nothing was sent",
             )
-        return replace(message, time_ms=time_ms, key=encode(self._identity.key), sig=encode(sig))
+        return replace(message, time_ms=time_ms, key=encode(self._identity.key), sig=sig), sig
 
     def unwrap(self, message: Send) -> tuple[Send, Protection]:
         """Open a message, and check who wrote it.
@@ -110,16 +110,19 @@ class Seals:
             return message, Protection.SIGNED
         return message, Protection.NONE
 
-    def sign_ack(self, ack: Ack) -> Ack:
-        """Sign a confirmation."""
-        return replace(ack, sig=encode(self._identity.sign("ack/1", ack.from_, ack.dst, ack.msg_id)))
+    def sign_ack(self, ack: Ack, message: Send) -> Ack:
+        """Sign a confirmation of what its source signed, and nothing else."""
+        confirmed = "" if message.sig is UNSET else message.sig
+        return replace(
+            ack, sig=encode(self._identity.sign("ack/1", ack.from_, ack.dst, ack.msg_id, confirmed))
+        )
 
-    def believes_ack(self, ack: Ack, dst: str) -> bool:
-        """Whether *dst* signed a confirmation, if it signs what it says."""
+    def believes_ack(self, ack: Ack, dst: str, sig: str) -> bool:
+        """Whether *dst* signed a confirmation of what we signed, if it signs what it says."""
         pin = self._trust.pins.get(PeerId(dst))
         if pin is None or not pin.signs:
             return True
-        signed = framed("ack/1", dst, str(self._identity.own), ack.msg_id)
+        signed = framed("ack/1", dst, str(self._identity.own), ack.msg_id, sig)
         return _holds(pin.key, ack.sig, signed)
 
     # Messages to many.
@@ -279,7 +282,7 @@ def _info(context: str, message: Send | Pub) -> bytes:
 
 
 def _opened(message: _M, content: Content) -> _M:
-    return replace(message, payload=content.payload, sealed=UNSET)
+    return replace(message, payload=content.payload, sealed=UNSET, sig=content.sig)
 
 
 def _holds(key: bytes, sig: str | UnsetType, signed: bytes) -> bool:

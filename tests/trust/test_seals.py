@@ -64,6 +64,10 @@ class Person:
         card = other.identity.card if has_card else None
         assert self.trust.meet(other.own, other.identity.key, card) is None
 
+    def wrap(self, message: Send) -> Send:
+        """Return a message as relays may have it."""
+        return self.seals.wrap(message)[0]
+
     def passes(self, seconds: float) -> None:
         """Let time pass."""
         self.now_s += seconds
@@ -102,39 +106,38 @@ class SealedTests(SealsTestCase):
 
     def test_sealed(self) -> None:
         """To whom the card is known of, it is sealed: relays see names and a size, and bob all of it."""
-        wrapped = self.alice.seals.wrap(HELLO)
+        wrapped = self.alice.wrap(HELLO)
         assert isinstance(wrapped.sealed, str)
         self.assertEqual(replace(wrapped, sealed=UNSET), replace(HELLO, payload=""))
         self.assertNotIn(b"secret", decode(wrapped.sealed))
-        self.assertEqual(self.bob.seals.unwrap(wrapped), (HELLO, Protection.SEALED))
-        self.assertEqual(
-            self.bob.seals.unwrap(self.sealed()), (replace(HELLO, payload="hi"), Protection.SEALED)
-        )
+        opened, protection = self.bob.seals.unwrap(wrapped)
+        self.assertEqual((replace(opened, sig=UNSET), protection), (HELLO, Protection.SEALED))
+        self.assertEqual(self.bob.seals.unwrap(self.sealed())[0].payload, "hi")
 
     def test_copies(self) -> None:
         """A copy is taken again, since its confirmation may have got lost; another number changes nothing."""
-        wrapped = self.alice.seals.wrap(HELLO)
+        wrapped = self.alice.wrap(HELLO)
         for attempt in (UNSET, 2, 99):
             self.bob.seals.unwrap(replace(wrapped, attempt=attempt, ttl=3, require_ack=False))
 
     def test_first_sight(self) -> None:
         """A stranger is known by its key from its first message on; then another key is refused, and told."""
-        self.bob.seals.unwrap(self.alice.seals.wrap(HELLO))
+        self.bob.seals.unwrap(self.alice.wrap(HELLO))
         self.assertTrue(self.bob.seals.speaks_for_itself(ALICE))
         self.mallory.knows(self.bob)
-        self.assert_refused(self.mallory.seals.wrap(HELLO), "known here with another key")
+        self.assert_refused(self.mallory.wrap(HELLO), "known here with another key")
         told = ("refused", ALICE, self.mallory.identity.key, self.alice.identity.key)
         self.assertEqual(self.bob.notes.told, [told])
 
     def test_outside_changed(self) -> None:
         """A box is bound to its message: it cannot be given another source, destination or msg_id."""
-        wrapped = self.alice.seals.wrap(HELLO)
+        wrapped = self.alice.wrap(HELLO)
         for changed in ({"src": CAROL}, {"dst": CAROL}, {"msg_id": "m2"}):
             self.assert_refused(replace(wrapped, **changed), "it cannot be opened by bob@UnB")
 
     def test_box_changed(self) -> None:
         """A box that was changed, is for somebody else, or is none, cannot be opened."""
-        wrapped = self.alice.seals.wrap(HELLO)
+        wrapped = self.alice.wrap(HELLO)
         assert isinstance(wrapped.sealed, str)
         box = bytearray(decode(wrapped.sealed))
         box[-1] ^= 1
@@ -143,7 +146,7 @@ class SealedTests(SealsTestCase):
         old_bob = Person(BOB, "before")
         for_old = Person(ALICE)
         for_old.knows(old_bob)
-        self.assert_refused(for_old.seals.wrap(HELLO), "not sealed for the key of this peer")
+        self.assert_refused(for_old.wrap(HELLO), "not sealed for the key of this peer")
 
     def test_inside_forged(self) -> None:
         """Anybody can seal for bob, and nobody can sign for alice: each part is covered by the signature."""
@@ -169,7 +172,7 @@ class SealedTests(SealsTestCase):
     def test_passed_off(self) -> None:
         """Who gets a message cannot pass it on to a third as its source's word to that one."""
         self.alice.knows(Person(CAROL))
-        to_carol = self.alice.seals.wrap(replace(HELLO, dst=CAROL))
+        to_carol = self.alice.wrap(replace(HELLO, dst=CAROL))
         opened, _ = Person(CAROL).seals.unwrap(to_carol)
         self.assertEqual(opened.payload, "the secret")
         signed = self.alice.identity.sign("send/1", ALICE, CAROL, "m1", NOON_MS + 1, "the secret")
@@ -186,7 +189,7 @@ class SealedTests(SealsTestCase):
         times: list[int] = []
 
         def say(person: Person) -> None:
-            wrapped = person.seals.wrap(replace(HELLO, msg_id=f"m{len(times)}"))
+            wrapped = person.wrap(replace(HELLO, msg_id=f"m{len(times)}"))
             box = self.bob.identity.open_box(
                 decode(wrapped.sealed), framed("send/1", ALICE, BOB, wrapped.msg_id)
             )
@@ -203,7 +206,7 @@ class SealedTests(SealsTestCase):
 
     def test_replayed(self) -> None:
         """Said again after what is remembered, or after our restart, it is a replay, and counted."""
-        wrapped = self.alice.seals.wrap(HELLO)
+        wrapped = self.alice.wrap(HELLO)
         self.bob.seals.unwrap(wrapped)
         self.bob.seals.close()
         again = Person(BOB, pins=self.bob.pins)
@@ -213,7 +216,7 @@ class SealedTests(SealsTestCase):
         for _ in range(2):
             self.bob.passes(GENERATION_S)
         self.assert_refused(wrapped, "so it is a replay")
-        newer = self.alice.seals.wrap(replace(HELLO, msg_id="m2"))
+        newer = self.alice.wrap(replace(HELLO, msg_id="m2"))
         self.assertEqual(self.bob.seals.unwrap(newer)[1], Protection.SEALED)
 
     def test_written_down(self) -> None:
@@ -242,13 +245,13 @@ class SealedTests(SealsTestCase):
 class SignedTests(SealsTestCase):
     def test_signed(self) -> None:
         """To whom no card is known of, it is signed: relays can read it, and not change it."""
-        wrapped = self.alice.seals.wrap(HELLO)
+        wrapped = self.alice.wrap(HELLO)
         self.assertEqual((wrapped.payload, wrapped.sealed, wrapped.time_ms), ("the secret", UNSET, NOON_MS))
         self.assertEqual(self.bob.seals.unwrap(wrapped), (wrapped, Protection.SIGNED))
 
     def test_each_field_is_signed(self) -> None:
         """Whatever is changed on the way, bob does not take it for alice's."""
-        wrapped = self.alice.seals.wrap(HELLO)
+        wrapped = self.alice.wrap(HELLO)
         for changed in (
             {"src": CAROL},
             {"msg_id": "m2"},
@@ -261,7 +264,7 @@ class SignedTests(SealsTestCase):
 
     def test_signature_taken_off(self) -> None:
         """Once alice is known to sign, what is not signed is not hers, also where a part of it is missing."""
-        wrapped = self.alice.seals.wrap(HELLO)
+        wrapped = self.alice.wrap(HELLO)
         self.assertEqual(self.bob.seals.unwrap(HELLO), (HELLO, Protection.NONE))
         self.bob.seals.unwrap(wrapped)
         for message in (HELLO, *(replace(wrapped, **{name: UNSET}) for name in ("sig", "key", "time_ms"))):
@@ -271,7 +274,7 @@ class SignedTests(SealsTestCase):
     def test_never_in_the_clear(self) -> None:
         """Who has signed anything has a card; without it nothing is said to it through relays."""
         self.alice.trust.meet(BOB, self.bob.identity.key, signs=True)
-        problem = self.assertRaises(ProtocolError, self.alice.seals.wrap, HELLO)
+        problem = self.assertRaises(ProtocolError, self.alice.wrap, HELLO)
         self.assertEqual(problem.code, ErrorCode.UNAUTHORIZED)
         self.assertIn("the card of bob@UnB", problem.detail)
         self.assertIn("nothing was sent", problem.detail)
@@ -300,32 +303,48 @@ class SignedTests(SealsTestCase):
 class AckTests(SealsTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.ack = self.bob.seals.sign_ack(Ack("m1", BOB, src=BOB, dst=ALICE, ttl=8))
         self.alice.knows(self.bob)
+        wrapped, self.sig = self.alice.seals.wrap(HELLO)
+        self.opened, _ = self.bob.seals.unwrap(wrapped)
+        self.plain = Ack("m1", BOB, src=BOB, dst=ALICE, ttl=8)
+        self.ack = self.bob.seals.sign_ack(self.plain, self.opened)
+
+    def believes(self, ack: Ack) -> bool:
+        return self.alice.seals.believes_ack(ack, BOB, self.sig)
 
     def test_believed(self) -> None:
-        """A confirmation that its destination signed is believed."""
-        self.assertTrue(self.alice.seals.believes_ack(self.ack, BOB))
+        """A confirmation that its destination signed is believed, of what was sealed and what was signed."""
+        self.assertTrue(self.believes(self.ack))
+        stranger = Person(CAROL)
+        wrapped, sig = stranger.seals.wrap(replace(HELLO, src=CAROL))
+        ack = self.bob.seals.sign_ack(replace(self.plain, dst=CAROL), self.bob.seals.unwrap(wrapped)[0])
+        stranger.knows(self.bob)
+        self.assertTrue(stranger.seals.believes_ack(ack, BOB, sig))
 
     def test_forged(self) -> None:
         """Nobody else can confirm, nor confirm another message, or to another source."""
-        mallory = Person(BOB, "mallory")
+        mallory, sign = Person(BOB, "mallory"), self.bob.seals.sign_ack
         for ack in (
-            replace(self.ack, sig=UNSET),
+            self.plain,
             replace(self.ack, sig="?"),
             replace(self.ack, msg_id="m2"),
-            mallory.seals.sign_ack(self.ack),
-            self.bob.seals.sign_ack(replace(self.ack, dst=CAROL)),
-            self.bob.seals.sign_ack(replace(self.ack, from_=CAROL)),
+            mallory.seals.sign_ack(self.plain, self.opened),
+            sign(replace(self.plain, dst=CAROL), self.opened),
+            sign(replace(self.plain, from_=CAROL), self.opened),
         ):
-            self.assertFalse(self.alice.seals.believes_ack(ack, BOB))
+            self.assertFalse(self.believes(ack))
+
+    def test_of_something_else(self) -> None:
+        """Who got something else under the msg_id, or what had its signature taken off, confirms nothing."""
+        other, _ = Person(ALICE).seals.wrap(replace(HELLO, payload="something else"))
+        for message in (HELLO, other):
+            self.assertFalse(self.believes(self.bob.seals.sign_ack(self.plain, message)))
 
     def test_of_those_who_do_not_sign(self) -> None:
         """Of a peer of which nothing is known, or that showed no card, a confirmation is as it was."""
-        plain = replace(self.ack, sig=UNSET)
-        self.assertTrue(self.alice.seals.believes_ack(plain, CAROL))
+        self.assertTrue(self.alice.seals.believes_ack(self.plain, CAROL, self.sig))
         self.alice.knows(Person(CAROL), has_card=False)
-        self.assertTrue(self.alice.seals.believes_ack(plain, CAROL))
+        self.assertTrue(self.alice.seals.believes_ack(self.plain, CAROL, self.sig))
 
 
 class CastTests(SealsTestCase):
@@ -370,7 +389,9 @@ class CastTests(SealsTestCase):
         assert isinstance(wrapped.sealed, str)
         self.assertEqual(replace(wrapped, sealed=UNSET), replace(CAST, payload=""))
         for is_proved in (False, True):
-            self.assertEqual(bob.seals.unwrap_cast(wrapped, is_proved), (CAST, Protection.SEALED))
+            opened, protection = bob.seals.unwrap_cast(wrapped, is_proved)
+            assert opened is not None
+            self.assertEqual((replace(opened, sig=UNSET), protection), (CAST, Protection.SEALED))
         other = NamespaceKey.new("UnB", random_bytes_of("other"))
         for outsider in (Person(BOB), Person(BOB, namespace_key=other)):
             self.assertEqual(outsider.seals.unwrap_cast(wrapped, False), (None, Protection.NONE))
@@ -404,7 +425,7 @@ class HitTests(SealsTestCase):
     def test_believed(self) -> None:
         """An answer of who is sought is believed, and its card kept, so that all that follows is sealed."""
         self.assertTrue(self.alice.seals.believes_hit(self.hit, ALICE))
-        self.assertIsNotNone(self.alice.seals.wrap(HELLO).sealed)
+        self.assertIsNotNone(self.alice.wrap(HELLO).sealed)
         changed_on_the_way = replace(self.hit, via=CAROL, hops=3, ttl=2)
         self.assertTrue(self.alice.seals.believes_hit(changed_on_the_way, ALICE))
 
