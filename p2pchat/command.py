@@ -140,6 +140,7 @@ class ReplayOptions(_Options):
 
     synopsis = "FILE [options]"
     longdesc = "Walks through what p2pchat simulate --trace FILE has written."
+    takes_word = True
     optParameters: ClassVar[list[list[Any]]] = [
         ["from", None, None, "Begin at this time, in simulated seconds. [default: 0]"],
         ["until", None, None, "End at this time, in simulated seconds. [default: the end]"],
@@ -147,13 +148,6 @@ class ReplayOptions(_Options):
         ["text", None, "", "Only what holds this text, such as a msg_id. [default: all]"],
     ]
     optFlags: ClassVar[list[list[Any]]] = [["step", None, "Wait for Enter after each line; q ends it."]]
-
-    def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        """Take the file from in front of the options, too."""
-        words = list(options or ())
-        if words and not words[0].startswith("-"):
-            words.append(words.pop(0))
-        super().parseOptions(words)
 
     def parseArgs(self, *words: str) -> None:
         """Take the file.

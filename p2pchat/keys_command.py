@@ -28,17 +28,14 @@ _T = TypeVar("_T")
 class _KeysOptions(StrictOptions):
     """A command about keys. What cannot be done is told in words."""
 
-    #: What is given behind the command, if anything.
-    argument = ""
-
     def parseArgs(self, *words: str) -> None:
-        """Take the one word that belongs to no option.
+        """Take the file, where there is to be one.
 
         :raises UsageError: there is none, or there are several, or it is none that is expected.
         """
-        expected = 1 if self.argument else 0
-        if len(words) != expected:
-            raise usage.UsageError(f"expected {self.argument or 'nothing more'}, got {len(words)} words")
+        if len(words) != self.takes_word:
+            expected = "one file" if self.takes_word else "nothing more"
+            raise usage.UsageError(f"expected {expected}, got {len(words)} words")
         if words:
             self.file = read("file", words[0], file)
 
@@ -138,7 +135,7 @@ class ShowOptions(_IdentityOptions):
 class ExportOptions(_IdentityOptions):
     """What ``p2pchat identity export`` takes."""
 
-    argument = "one file"
+    takes_word = True
     synopsis = "FILE --name NAME [options]"
     longdesc = "Copies the identity of a peer into a file, to keep it safe or to move to another machine."
 
@@ -156,7 +153,7 @@ class ExportOptions(_IdentityOptions):
 class ImportOptions(_IdentityOptions):
     """What ``p2pchat identity import`` takes."""
 
-    argument = "one file"
+    takes_word = True
     synopsis = "FILE --name NAME [options]"
     longdesc = "Makes a peer be who is in a file that p2pchat identity export wrote."
     optFlags: ClassVar[list[list[Any]]] = [["replace", None, "Also where it has another identity already."]]
@@ -206,7 +203,7 @@ class IdentityOptions(StrictOptions):
 class NewNamespaceKeyOptions(_KeysOptions):
     """What ``p2pchat namespace-key new`` takes."""
 
-    argument = "one file"
+    takes_word = True
     synopsis = "FILE [options]"
     longdesc = "Makes a key for a namespace. Give the file to its members by a way that nobody else can read."
     optParameters: ClassVar[list[list[Any]]] = [["namespace", None, DEFAULT_NAMESPACE, "The namespace."]]

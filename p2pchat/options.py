@@ -26,11 +26,16 @@ class StrictOptions(usage.Options):
         print(f"p2pchat {__version__}")
         raise SystemExit(0)
 
+    #: A word that belongs to no option may stand in front of them, such as a file.
+    takes_word = False
+
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """Read a command line.
 
         :raises UsageError: it is wrong; the text can be printed, whatever bytes stood there.
         """
+        if self.takes_word and options and not options[0].startswith("-"):
+            options = [*options[1:], options[0]]
         try:
             super().parseOptions(options)
         except usage.UsageError as problem:

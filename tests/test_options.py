@@ -69,6 +69,20 @@ class EnvironmentTests(ProgramTestCase):
         )
 
 
+class FlagTests(ProgramTestCase):
+    def test_flag(self) -> None:
+        """A flag is set on the command line, or in the environment to yes or no and nothing else."""
+        self.assertTrue(self.peer("--require-tls").own_keys.rules.require_tls)
+        self.end_programs()
+        for text, is_on in (("yes", True), ("YES", True), ("no", False), ("", False)):
+            self.environment["P2PCHAT_REQUIRE_TLS"] = text
+            self.assertEqual(self.peer().own_keys.rules.require_tls, is_on)
+            self.end_programs()
+        self.environment["P2PCHAT_REQUIRE_TLS"] = "1"
+        told = self.refused("-n", "p2pchat", "--name", "alice")
+        self.assertEqual(told, "P2PCHAT_REQUIRE_TLS: expected yes or no, got '1'")
+
+
 class ValueTests(ProgramTestCase):
     def assert_read(
         self, parse: Callable[[str], Any], good: dict[str, Any], bad: list[str], words: str

@@ -9,7 +9,9 @@ from typing import Any
 
 from p2pchat import __version__, settings, tap
 from p2pchat.addresses import Address
+from p2pchat.protocol.names import PeerId
 from p2pchat.settings import Settings
+from p2pchat.trust.allowed import Allowed
 from p2pchat.trust.namespacekey import NamespaceKey
 from p2pchat.trust.secretfile import write_secret
 from tests.keys import random_bytes_of
@@ -184,6 +186,57 @@ class OptionTests(ProgramTestCase):
             for word in words:
                 self.assertIn(word, parts[option])
         self.assertIn("P2PCHAT_NAME for --name and so on; the command line wins", text)
+
+
+class KeysTests(ProgramTestCase):
+    def test_identity(self) -> None:
+        """The first start makes a key, in a folder of each peer's own; the next one has the same."""
+        first = self.peer().own_keys.identity
+        self.end_programs()
+        self.assertEqual(self.peer().own_keys.identity.key, first.key)
+        self.assertEqual(first.own, "alice@lobby")
+        place = self.data / "p2pchat" / "lobby" / "alice"
+        self.assertEqual({path.name for path in place.iterdir()}, {"identity.json", "peers.sqlite"})
+        self.assertNotEqual(self.peer(name="bob").own_keys.identity.key, first.key)
+
+    def test_given_folder(self) -> None:
+        """Keys are in the folder that was given, with all else."""
+        self.peer("--data-dir", str(self.folder / "data"))
+        self.assertTrue((self.folder / "data" / "identity.json").exists())
+        self.assertFalse(self.data.exists())
+
+    def test_damaged(self) -> None:
+        """A key or memory that is damaged, or that others may read, is refused with what to do."""
+        self.peer()
+        self.end_programs()
+        place = self.data / "p2pchat" / "lobby" / "alice"
+        identity, peers = place / "identity.json", place / "peers.sqlite"
+        identity.chmod(0o644)
+        self.assertIn(f"chmod 600 {identity}", self.refused("-n", "p2pchat", "--name", "alice"))
+        self.end_programs()
+        identity.chmod(0o600)
+        peers.write_bytes(b"nonsense" * 1000)
+        told = self.refused("-n", "p2pchat", "--name", "alice")
+        self.assertIn(f"The file {peers} with the keys of others cannot be used", told)
+        self.end_programs()
+        identity.write_bytes(b"")
+        self.assertIn("is damaged", self.refused("-n", "p2pchat", "--name", "alice"))
+
+    def test_files(self) -> None:
+        """The files of a closed group and a namespace key are read, or refused before anything is made."""
+        allow, shared = self.folder / "allow", self.folder / "key"
+        allow.write_text("bob@lobby")
+        key = NamespaceKey.new("lobby", random_bytes_of("key"))
+        write_secret(shared, key.to_bytes())
+        keys = self.peer("--allow", str(allow), "--namespace-key", str(shared)).own_keys
+        self.assertEqual(keys.rules.allowed, Allowed({PeerId("bob@lobby"): None}))
+        self.assertEqual(keys.namespace_key, key)
+        self.end_programs()
+        for option in ("allow", "namespace-key"):
+            words = ("-n", "p2pchat", "--name", "zoe", f"--{option}")
+            self.assertIn("cannot be read (No such file", self.refused(*words, str(self.folder / "nothing")))
+            self.assertIn("expected a file", self.refused(*words, "\0"))
+        self.assertFalse((self.state / "p2pchat" / "lobby" / "zoe").exists())
 
 
 class SettingsTests(ProgramTestCase):
