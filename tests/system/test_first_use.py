@@ -29,12 +29,13 @@ class FirstUseTests(SystemTests):
         bob.until("#1 to #lobby: sent to 1 neighbour$")
 
     def test_first_lines(self) -> None:
-        """The first lines say who one is, the port, the rendezvous, and where the log is."""
+        """The first lines say who one is, the port, the rendezvous, the key, and where the log is."""
         alice = self.machine.peer("alice")
         alice.until("Type /help")
         log = self.machine.state / "p2pchat" / "lobby" / "alice" / "p2pchat.log"
+        self.assertRegex(alice.output[3], "^Key: ([0-9a-f]{4} ){7}[0-9a-f]{4}[.]$")
         self.assertEqual(
-            alice.output[:4],
+            alice.output[:3] + alice.output[4:5],
             [
                 "You are alice@lobby.",
                 "Port: 7070 on all addresses of this machine.",
@@ -59,7 +60,7 @@ class FirstUseTests(SystemTests):
         ports = {int(peer.until(r"^Port: (\d+) ")[1]) for peer in peers}
         self.assertEqual(len(ports), 3)
         self.assertIn(7070, ports)
-        self.assertEqual([path.name for path in self.machine.folder.iterdir()], ["state"])
+        self.assertEqual({path.name for path in self.machine.folder.iterdir()}, {"state", "share"})
 
     def test_same_name_twice(self) -> None:
         """The second peer of one name is refused and told what to do."""

@@ -29,8 +29,8 @@ class PlainPeerTests(SystemTests):
         twice = json.dumps({**hello, "require_ack": None, "timestamp": 1.5})
         cast = {"type": "PUB", "msg_id": "1", "src": "old@lobby", "dst": "lobby", "payload": "to all"}
         old.say(twice, twice, json.dumps(cast))
-        alice.until("old@lobby to @alice@lobby: hello$")
-        alice.until("old@lobby to #lobby: to all$")
+        alice.until(r"old@lobby \[unsecured\] to @alice@lobby: hello$")
+        alice.until(r"old@lobby \[unsecured\] to #lobby: to all$")
         old.until("got ACK")
         old.until("got ACK")
         self.assertEqual(sum("confirmed in" in line for line in alice.output), 2)

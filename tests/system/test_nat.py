@@ -15,7 +15,7 @@ from tests.system.machine import Process
 #: What became of a message between alice and bob.
 _OUTCOME = r"^#(\d+) to @(?:alice|bob)@lobby: ((?:confirmed|not confirmed|failed).*)"
 
-#: What one of them was shown of the other: through whom it came, and what it says.
+#: What one of them was shown of the other, nothing of it unsecured: through whom it came, and what it says.
 _SHOWN = re.compile(
     r"^\[[\d:]+\] (?:alice|bob)@lobby(?: \(via (\w+)@lobby\))? to @(?:alice|bob)@lobby: (.*)$"
 )
@@ -123,6 +123,22 @@ class NatTests(SynchronousTestCase):
         texts = [f"number {number}" for number in range(10)]
         self.say(*texts)
         self.assert_confirmed(len(texts))
+        for shown in self.shown():
+            self.assertEqual(shown, [(text, "carol") for text in texts])
+
+    def test_carol_is_a_stranger(self) -> None:
+        """She sees who talks to whom, and how much, and not a word of it."""
+        self.carol.say("/watch")
+        self.carol.until("^Watching")
+        texts = [f"a secret, number {number}" for number in range(10)]
+        self.say(*texts)
+        self.assert_confirmed(len(texts))
+        for _ in range(2 * len(texts)):
+            match = self.carol.until(r'^<- (\w+)@lobby (\{"type":"SEND".*\})$')
+            seen = json.loads(match[2])
+            self.assertEqual((seen["payload"], seen["src"]), ("", f"{match[1]}@lobby"))
+            self.assertGreater(len(seen["sealed"]), 1500)
+        self.assertNotIn("secret", str(self.carol))
         for shown in self.shown():
             self.assertEqual(shown, [(text, "carol") for text in texts])
 
