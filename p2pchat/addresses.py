@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import ClassVar
 
 import attrs
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
@@ -47,6 +48,26 @@ class Address:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@attrs.frozen(order=True)
+class TlsAddress(Address):
+    """One where TLS is spoken from the first byte."""
+
+    #: What stands in front of it.
+    PREFIX: ClassVar[str] = "tls:"
+
+    @classmethod
+    def parse(cls, text: str) -> TlsAddress:
+        """Read ``tls:HOST:PORT``.
+
+        :raises BadAddress: it is not written so.
+        """
+        address = Address.parse(text.strip().removeprefix(cls.PREFIX))
+        return cls(address.host, address.port)
+
+    def __str__(self) -> str:
+        return self.PREFIX + super().__str__()
 
 
 def client_endpoint(reactor: IReactorTCP, address: Address) -> IStreamClientEndpoint:

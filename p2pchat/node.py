@@ -395,6 +395,7 @@ class Node(MultiService):
             random=random,
             ttl_s=self.settings.registration_ttl_s,
             shared=self.settings.shared,
+            authority=self.settings.rendezvous_authority,
         )
         registration.setServiceParent(self)
         return registration

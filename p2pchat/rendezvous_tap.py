@@ -9,6 +9,7 @@ from twisted.application.service import IService
 from p2pchat.addresses import Reactor
 from p2pchat.options import EnvironmentOptions, check_port_is_free, folder, interface, number
 from p2pchat.rendezvous.server import RendezvousServer
+from p2pchat.rendezvous.tls import read_certificate
 from p2pchat.state import claim_folder
 from p2pchat.steady import steady
 
@@ -38,6 +39,13 @@ class Options(EnvironmentOptions):
             f"Seconds of silence that end a connection, 1 to 10. [default: {DEFAULT_TIMEOUT_S}]",
         ],
         [
+            "tls-certificate",
+            None,
+            None,
+            "PEM file with a private key and the certificates for it; the port then speaks TLS and nothing "
+            "else. [default: none, plain TCP]",
+        ],
+        [
             "data-dir",
             None,
             None,
@@ -53,6 +61,7 @@ class Options(EnvironmentOptions):
         self.port = self.read("port", number(1, 65535), DEFAULT_PORT)
         self.interface = self.read("interface", interface, "")
         self.timeout_s = self.read("request-timeout", number(1, 10), DEFAULT_TIMEOUT_S)
+        self.tls = self.read("tls-certificate", read_certificate, None)
         label = f"The rendezvous on port {self.port}"
         given = self.read("data-dir", folder, None)
         # No namespace has an @, so no peer has the same folder.
@@ -69,4 +78,4 @@ def makeService(options: Options, reactor: Reactor | None = None) -> IService:
         from twisted.internet import reactor as global_reactor
 
         reactor = cast(Reactor, steady(global_reactor))
-    return RendezvousServer(reactor, options.port, options.interface, options.timeout_s)
+    return RendezvousServer(reactor, options.port, options.interface, options.timeout_s, options.tls)

@@ -24,6 +24,8 @@ class Settings:
     :param shared: the rendezvous lives in one of the peers of this machine.
     :param registration_ttl_s: 1 to 86400 seconds.
     :param peers: addresses to dial whatever the rendezvous says.
+    :param rendezvous_authority: where the rendezvous speaks TLS, the certificates of who may sign for it, in
+        PEM; None: whom the system knows.
     """
 
     port: int | None = None
@@ -33,3 +35,4 @@ class Settings:
     shared: bool = True
     registration_ttl_s: int = 7200
     peers: tuple[Address, ...] = ()
+    rendezvous_authority: bytes | None = None

@@ -18,13 +18,14 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.python import usage
 
 from p2pchat import logfile
-from p2pchat.addresses import Address, Reactor
+from p2pchat.addresses import Address, Reactor, TlsAddress
 from p2pchat.console.session import Session
 from p2pchat.console.stdio import StdioConsole
 from p2pchat.links.listener import DEFAULT_PORT
 from p2pchat.node import Node
 from p2pchat.options import EnvironmentOptions, address, check_port_is_free, file, folder, interface, number
 from p2pchat.protocol.names import PeerId, check_own
+from p2pchat.rendezvous.tls import read_authority
 from p2pchat.settings import DEFAULT_NAMESPACE, SHARED_RENDEZVOUS, Settings
 from p2pchat.state import claim_folder
 from p2pchat.steady import steady
@@ -76,8 +77,16 @@ class Options(EnvironmentOptions):
             "rendezvous",
             None,
             None,
-            "HOST:PORT of the rendezvous server, or none to use only --peer. [default: "
+            "HOST:PORT of the rendezvous server, tls:HOST:PORT where it speaks TLS, or none to use only "
+            "--peer. [default: "
             f"{SHARED_RENDEZVOUS}, which one of the peers of this machine hosts where nobody answers]",
+        ],
+        [
+            "rendezvous-ca",
+            None,
+            None,
+            "PEM file with the certificates of who may sign for a rendezvous with tls:. [default: whom the "
+            "system knows]",
         ],
         [
             "registration-ttl",
@@ -168,7 +177,12 @@ class Options(EnvironmentOptions):
             shared=rendezvous is None,
             registration_ttl_s=self.read("registration-ttl", number(1, 86400), DEFAULT_TTL_S),
             peers=tuple(self.parse("peer", text, address) for text in self._peers()),
+            rendezvous_authority=self.read("rendezvous-ca", read_authority, None),
         )
+        if settings.rendezvous_authority is not None and not isinstance(settings.rendezvous, TlsAddress):
+            raise usage.UsageError(
+                "--rendezvous-ca: the rendezvous is not asked over TLS; write tls:HOST:PORT"
+            )
         if settings.port:
             check_port_is_free("port", settings.port, settings.interface)
         return settings
@@ -178,7 +192,9 @@ class Options(EnvironmentOptions):
 
 
 def _address_or_none(text: str) -> Address | None:
-    return None if text.strip().lower() == "none" else address(text)
+    if text.strip().lower() == "none":
+        return None
+    return TlsAddress.parse(text) if text.strip().startswith(TlsAddress.PREFIX) else address(text)
 
 
 def makeService(options: Options, reactor: Reactor | None = None) -> IService:

@@ -97,7 +97,7 @@ class NamesTests(TrustTestCase):
         self.leave_after_meeting(self.resident("bob", at=alice))
         mallory = self.resident("bob", at=alice, seed="mallory")
         self.pass_time(10)
-        self.assertIn("The new key of bob@UnB is taken", alice.node.take_other_key(BOB))
+        self.assertIn("of bob@UnB is taken from now on", alice.node.take_other_key(BOB))
         self.pass_time(60)
         self.assert_chatting(alice, mallory)
         self.assertFalse(alice.node.is_verified(BOB))

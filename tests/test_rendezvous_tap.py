@@ -14,6 +14,7 @@ from p2pchat.addresses import Reactor
 from p2pchat.rendezvous.server import RendezvousServer
 from p2pchat.testing import MemoryNetwork
 from tests.programs import ProgramTestCase
+from tests.rendezvous.certificates import Authority
 
 #: Each option with a value, and the attribute that it becomes.
 GOOD: list[tuple[str, str, tuple[str, Any]]] = [
@@ -30,6 +31,7 @@ BAD: list[tuple[str, str, str]] = [
     *(("request-timeout", text, "expected a whole number from 1 to 10") for text in ("0", "11", "1.5", "2s")),
     ("interface", "localhost", "expected an IP address of this machine, such as 127.0.0.1, got 'localhost'"),
     ("interface", "192.0.2.1", "192.0.2.1 is not an address of this machine"),
+    ("tls-certificate", "/nowhere", "the file '/nowhere' cannot be read (No such file or directory)"),
 ]
 
 #: Each option as the help shows it: its unit or form, and its default.
@@ -37,6 +39,7 @@ HELP = {
     "port": ("TCP port to listen on, 1 to 65535", "[default: 5000]"),
     "interface": ("IP address", "[default: all of this machine]"),
     "request-timeout": ("Seconds of silence that end a connection, 1 to 10", "[default: 1]"),
+    "tls-certificate": ("PEM file with a private key", "[default: none, plain TCP]"),
     "data-dir": ("Folder", "[default: a folder of its own under the state folder of the user]"),
 }
 
@@ -51,6 +54,7 @@ class OptionTests(ProgramTestCase):
         """Everything has its default."""
         options = self.rendezvous()
         self.assertEqual((options.port, options.interface, options.timeout_s), (5000, "", 1))
+        self.assertIsNone(options.tls)
 
     def test_good_values(self) -> None:
         """Every option takes what it should, from the command line and from the environment."""
@@ -77,10 +81,22 @@ class OptionTests(ProgramTestCase):
     def test_command_line_wins(self) -> None:
         """Where both are given the command line wins, for every option."""
         self.environment.update({variable(option): "wrong" for option in HELP})
-        data = self.folder / "data"
+        data, certificate = self.folder / "data", self.folder / "pem"
+        certificate.write_bytes(Authority().issue("h"))
         options = self.rendezvous(
-            *("--port", "8080", "--interface", "127.0.0.1", "--request-timeout", "5", "--data-dir", str(data))
+            *(
+                "--port",
+                "8080",
+                "--interface",
+                "127.0.0.1",
+                "--request-timeout",
+                "5",
+                "--data-dir",
+                str(data),
+            ),
+            *("--tls-certificate", str(certificate)),
         )
+        self.assertIsNotNone(options.tls)
         self.assertEqual((options.port, options.interface, options.timeout_s), (8080, "127.0.0.1", 5))
         self.assertEqual(options.twistd["pidfile"], str(data / "twistd.pid"))
 

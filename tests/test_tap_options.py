@@ -8,7 +8,7 @@ from io import StringIO
 from typing import Any
 
 from p2pchat import __version__, settings, tap
-from p2pchat.addresses import Address
+from p2pchat.addresses import Address, TlsAddress
 from p2pchat.protocol.names import PeerId
 from p2pchat.settings import Settings
 from p2pchat.trust.allowed import Allowed
@@ -16,6 +16,7 @@ from p2pchat.trust.namespacekey import NamespaceKey
 from p2pchat.trust.secretfile import write_secret
 from tests.keys import random_bytes_of
 from tests.programs import ProgramTestCase
+from tests.rendezvous.certificates import Authority
 
 #: Each option with values as they are given, and what the settings are then.
 GOOD: list[tuple[str, str, dict[str, Any]]] = [
@@ -26,6 +27,7 @@ GOOD: list[tuple[str, str, dict[str, Any]]] = [
     ("advertise-port", "9999", {"advertise_port": 9999}),
     ("rendezvous", "example.org:8080", {"rendezvous": Address("example.org", 8080), "shared": False}),
     ("rendezvous", "127.0.0.1:5000", {"rendezvous": Address("127.0.0.1", 5000), "shared": False}),
+    ("rendezvous", " tls:example.org:443", {"rendezvous": TlsAddress("example.org", 443), "shared": False}),
     ("rendezvous", "none", {"rendezvous": None, "shared": False}),
     ("rendezvous", " None ", {"rendezvous": None, "shared": False}),
     ("registration-ttl", "1", {"registration_ttl_s": 1}),
@@ -40,7 +42,8 @@ BAD: list[tuple[str, str, str]] = [
     *(("registration-ttl", text, "expected a whole number from 1 to 86400") for text in ("0", "86401", "2h")),
     *(("interface", text, "expected an IP address of this machine") for text in ("localhost", "eth0")),
     ("interface", "192.0.2.1", "192.0.2.1 is not an address of this machine"),
-    *(("rendezvous", text, "expected HOST:PORT") for text in ("example.org", "nobody", "http://x:80/")),
+    *(("rendezvous", text, "expected HOST:PORT") for text in ("example.org", "http://x:80/", "tls:h")),
+    ("rendezvous-ca", "/nowhere", "the file '/nowhere' cannot be read (No such file or directory)"),
     ("rendezvous", "example.org:0", "a port is from 1 to 65535"),
     *(("peer", text, "expected HOST:PORT") for text in ("bob", "bob@UnB", "10.0.0.2", "none")),
     *(("name", text, "a name has no @, #, *, slash, space or control character") for text in (
@@ -61,6 +64,7 @@ HELP = {
     "interface": ("IP address", "[default: all of this machine]"),
     "advertise-port": ("TCP port to register", "[default: the port]"),
     "rendezvous": ("HOST:PORT", "[default: 127.0.0.1:5000, which one of the peers"),
+    "rendezvous-ca": ("PEM file", "[default: whom the system knows]"),
     "registration-ttl": ("Seconds", "[default: 7200]"),
     "data-dir": ("Folder", "[default: folders of its own under the state and data folders of the user]"),
     "allow": ("name@namespace a line", "[default: all may come]"),
@@ -115,17 +119,22 @@ class OptionTests(ProgramTestCase):
     def test_command_line_wins(self) -> None:
         """Where both are given the command line wins, for every option; the other is not even read."""
         self.environment.update({variable(option): f"wrong {option} @" for option in HELP})
-        allow, key = self.folder / "allow", self.folder / "key"
+        allow, key, authority = (self.folder / name for name in ("allow", "key", "ca"))
         allow.write_text("bob@UnB")
+        authority.write_bytes(Authority().pem)
         write_secret(key, NamespaceKey.new("UnB", random_bytes_of("key")).to_bytes())
         options = self.peer(
             *("--namespace", "UnB", "--port", "7171", "--interface", "127.0.0.1", "--advertise-port", "9"),
-            *("--rendezvous", "none", "--registration-ttl", "60", "--peer", "h:1", "--peer", "h:2"),
+            *("--rendezvous", "tls:h:1", "--rendezvous-ca", str(authority)),
+            *("--registration-ttl", "60", "--peer", "h:1", "--peer", "h:2"),
             *("--data-dir", str(self.folder / "data"), "--allow", str(allow), "--namespace-key", str(key)),
         )
         peers = (Address("h", 1), Address("h", 2))
         self.assertEqual(options.own, "alice@UnB")
-        self.assertEqual(options.settings, Settings(7171, "127.0.0.1", 9, None, False, 60, peers))
+        self.assertEqual(
+            options.settings,
+            Settings(7171, "127.0.0.1", 9, TlsAddress("h", 1), False, 60, peers, authority.read_bytes()),
+        )
         self.assertFalse(self.state.exists())
 
     def test_name_from_the_environment(self) -> None:
@@ -186,6 +195,22 @@ class OptionTests(ProgramTestCase):
             for word in words:
                 self.assertIn(word, parts[option])
         self.assertIn("P2PCHAT_NAME for --name and so on; the command line wins", text)
+
+
+class RendezvousTests(ProgramTestCase):
+    def test_authority(self) -> None:
+        """Who may sign for the rendezvous is read from a file, and of use only where it is asked over TLS."""
+        path = self.folder / "ca.pem"
+        path.write_bytes(Authority().pem)
+        words = ("--rendezvous-ca", str(path))
+        settings = self.peer("--rendezvous", "tls:h:443", *words).settings
+        self.assertEqual(settings.rendezvous_authority, path.read_bytes())
+        self.end_programs()
+        for others in ((), ("--rendezvous", "h:443"), ("--rendezvous", "none")):
+            told = self.refused("-n", "p2pchat", "--name", "bob", *others, *words)
+            self.assertEqual(
+                told, "--rendezvous-ca: the rendezvous is not asked over TLS; write tls:HOST:PORT"
+            )
 
 
 class KeysTests(ProgramTestCase):

@@ -13,12 +13,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionRefusedError
 from twisted.internet.interfaces import IProtocol, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
-from p2pchat.addresses import Address, Reactor, client_endpoint, why_not_connected
+from p2pchat.addresses import Address, Reactor, TlsAddress, client_endpoint, why_not_connected
 from p2pchat.protocol.framing import LineBuffer, TooLong
 from p2pchat.protocol.names import PeerId
 from p2pchat.rendezvous.listing import Entry, read_any, read_usual
+from p2pchat.rendezvous.tls import ALERT, ClientTls, trouble
 
 #: The longest reply that is read, in bytes (section 6): some 40,000 peers.
 MAX_REPLY = 8 * 1024 * 1024
@@ -70,9 +72,16 @@ class RendezvousClient:
 
     _reactor: Reactor
     address: Address
+    #: Who may sign for the server, where it speaks TLS, in PEM; None: whom the system knows.
+    authority: bytes | None = None
     #: What the last answer to DISCOVER listed, and the hash of it without what counts down.
     _entries: list[Entry] = attrs.Factory(list)
     _digest: int | None = None
+    _tls: ClientTls | None = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        is_tls = isinstance(self.address, TlsAddress)
+        self._tls = ClientTls(self.address.host, self.authority) if is_tls else None
 
     async def register(self, peer_id: PeerId, port: int, ttl_s: int) -> Registered:
         """Register, or renew.
@@ -140,8 +149,12 @@ class RendezvousClient:
         return await cast(_Conversation, conversation).reply
 
     async def _connect(self, factory: Factory) -> IProtocol:
+        endpoint = client_endpoint(self._reactor, self.address)
         try:
-            return await client_endpoint(self._reactor, self.address).connect(factory)
+            if self._tls is None:
+                return await endpoint.connect(factory)
+            encrypted = await endpoint.connect(TLSMemoryBIOFactory(self._tls, True, factory, self._reactor))
+            return cast(TLSMemoryBIOProtocol, encrypted).wrappedProtocol
         except ConnectionRefusedError:
             raise NobodyThere("connection refused") from None
         except (ConnectError, OSError, ValueError) as problem:  # ValueError: not a name of a host
@@ -169,6 +182,8 @@ def _read(line: bytes) -> dict[str, Any]:
     reply = _decode(line)
     if isinstance(reply, dict):
         return reply
+    if line.startswith(ALERT):
+        raise RendezvousError("it speaks TLS; write its address as tls:HOST:PORT")
     if b"block" in line.lower():
         raise Blocked("it says that we are blocked")
     raise RendezvousError(f"its answer is not of this protocol: {line[:60]!r}")
@@ -213,8 +228,11 @@ class _Conversation(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The server closed: take what came, even without a line end."""
-        if reason.check(ConnectionDone):
-            self._finish(self._lines.take_rest())
+        why, rest = trouble(reason), self._lines.take_rest()
+        if why:
+            self._finish(RendezvousError(why))
+        elif reason.check(ConnectionDone) or rest.startswith(ALERT):
+            self._finish(rest)
         else:
             self._finish(Banned(reason.getErrorMessage().rstrip(".")))
 

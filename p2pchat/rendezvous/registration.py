@@ -77,6 +77,7 @@ class Registration(Service):
     :param port: what to register, asked for at each REGISTER.
     :param ttl_s: for how long, in seconds, 1 to 86400.
     :param shared: the rendezvous lives in one of the peers of this machine.
+    :param authority: who may sign for the server, where it speaks TLS, in PEM; None: whom the system knows.
     """
 
     _log = Logger()
@@ -92,6 +93,7 @@ class Registration(Service):
         random: Callable[[], float],
         ttl_s: int = 7200,
         shared: bool = False,
+        authority: bytes | None = None,
     ) -> None:
         self.roster = Roster(own)
         self.address = address
@@ -105,7 +107,7 @@ class Registration(Service):
         self._port = port
         self._random = random
         self._ttl_s = ttl_s
-        self._client = RendezvousClient(reactor, address)
+        self._client = RendezvousClient(reactor, address, authority)
         self._pace = Pace(reactor.seconds, random, shared)
         self._backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S, random)
         self._registered_at_s = 0.0

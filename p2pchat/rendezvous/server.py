@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any, cast
 
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IAddress, IListeningPort, IReactorTCP, IReactorTime
 from twisted.internet.protocol import ServerFactory
+from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger, LogLevel
+from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from p2pchat.rendezvous.answers import FAILED, TOO_MANY_CONNECTIONS, Answer, Client, answer
 from p2pchat.rendezvous.connection import Phase, RequestConnection
@@ -214,6 +217,7 @@ class RendezvousServer(Service):
     :param port: 0 lets the system choose; see `listening_port`.
     :param interface: an address of this machine; empty is all of them (IPv4), ``::`` all, IPv6 too.
     :param request_timeout_s: silence that ends a connection, in seconds, above 0 and at most 10.
+    :param tls: speaks TLS, and nothing else, from the first byte; None: plain TCP.
     :raises ValueError: the timeout is out of range.
     """
 
@@ -223,11 +227,13 @@ class RendezvousServer(Service):
         port: int = DEFAULT_PORT,
         interface: str = "",
         request_timeout_s: float = REQUEST_TIMEOUT_S,
+        tls: CertificateOptions | None = None,
     ) -> None:
         self.factory = RendezvousFactory(IReactorTime(reactor), request_timeout_s)
         self._reactor = reactor
         self._port = port
         self._interface = interface
+        self._tls = tls
         self._listener: IListeningPort | None = None
 
     @property
@@ -244,8 +250,14 @@ class RendezvousServer(Service):
 
         :raises twisted.internet.error.CannotListenError: the port is taken; nothing was started.
         """
+        factory: ServerFactory[Any] = self.factory
+        if self._tls is not None:
+            # Twisted types what wraps one as a factory of clients, though it serves both.
+            factory = cast(
+                "ServerFactory[Any]", TLSMemoryBIOFactory(self._tls, False, factory, self.factory.clock)
+            )
         self._listener = self._reactor.listenTCP(
-            self._port, self.factory, backlog=BACKLOG, interface=self._interface
+            self._port, factory, backlog=BACKLOG, interface=self._interface
         )
         super().startService()
 

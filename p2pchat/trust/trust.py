@@ -21,6 +21,9 @@ from p2pchat.trust.pins import Pin, Pins, PinsFull
 #: signatures, and whoever floods us with new names makes them all himself.
 STRANGERS_PER_S = 20
 
+#: Refusals that the user is told of per second: whoever makes up keys makes as many as he likes.
+TELLINGS_PER_S = 2
+
 #: Refusals that are remembered for `/trust`; the oldest is forgotten first.
 MAX_REFUSED = 1000
 
@@ -96,6 +99,7 @@ class Trust:
         self._rules = rules
         self._teller = teller
         self._strangers = Allowance(STRANGERS_PER_S)
+        self._tellings = Allowance(TELLINGS_PER_S)
         #: By name, the key that was refused last; None where there was none.
         self._refused: dict[PeerId, bytes | None] = {}
         self._trouble_told = ""
@@ -113,6 +117,7 @@ class Trust:
             "keys_known": len(self.pins),
             "keys_forgotten": self.pins.evicted,
             "keys_refused_remembered": len(self._refused),
+            "keys_refused_not_told": self._tellings.refused,
             "peers_blocked": len(self.blocked),
         }
 
@@ -142,7 +147,8 @@ class Trust:
         problem = self.meet(peer_id, None)
         if problem is not None and self.pins.get(peer_id) is not None and peer_id not in self.blocked:
             self.tally.keys_missing += 1
-            if self._refused.get(peer_id, b"") is not None:
+            # Where another key was refused, `/trust` is about that: it must not be made to take none.
+            if peer_id not in self._refused and self._may_tell():
                 self._remember(peer_id, None)
                 self._teller.key_missing(peer_id)
         if problem is None and self._rules.require_tls:
@@ -203,10 +209,14 @@ class Trust:
 
     def _refuse_key(self, peer_id: PeerId, key: bytes, pin: Pin) -> ProtocolError:
         self.tally.keys_refused += 1
-        if self._refused.get(peer_id) != key:
+        if self._refused.get(peer_id) != key and self._may_tell():
             self._remember(peer_id, key)
             self._teller.key_refused(peer_id, key, pin.key)
         return _refuse(f"{peer_id} is known here with another key")
+
+    def _may_tell(self) -> bool:
+        """Whether the user can read one more; what is not told is not what `/trust` takes."""
+        return self._tellings.take(self.clock_s())
 
     def _remember(self, peer_id: PeerId, key: bytes | None) -> None:
         self._refused.pop(peer_id, None)
@@ -231,7 +241,7 @@ class Trust:
             self.pins.remove(peer_id)
             return f"The key of {peer_id} is forgotten; it may come without encryption, or with a new key"
         self.pins.put(peer_id, Pin(key, is_friend=True, first_seen_ms=self.now_ms()))
-        return f"The new key of {peer_id} is taken from now on, and not verified yet"
+        return f"The key {fingerprint(key)} of {peer_id} is taken from now on, and not verified yet"
 
     def verify(self, peer_id: PeerId) -> None:
         """Remember that our user has compared safety numbers with a peer.

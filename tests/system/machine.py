@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -218,3 +219,17 @@ class SystemTests(SynchronousTestCase):
         self.addCleanup(folder.cleanup)
         self.machine = Machine(Path(folder.name).resolve())
         self.addCleanup(self.machine.clean_up)
+
+    def watch(self, pid: int) -> int:
+        """Return what tells when a process has ended that is not our child."""
+        ended = os.pidfd_open(pid)
+        self.addCleanup(os.close, ended)
+        return ended
+
+    def wait_for_exit(self, ended: int) -> None:
+        """Wait for such a process.
+
+        :param ended: what `watch` gave.
+        """
+        readable, _, _ = select.select([ended], [], [], DEADLINE_S)
+        self.assertEqual(readable, [ended], "the daemon did not end")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from tests.system.machine import DEADLINE_S, SystemTests
+from tests.system.machine import SystemTests
 
 
 class OptionTests(SystemTests):
@@ -59,8 +59,7 @@ class DaemonTests(SystemTests):
         start = self.machine.twistd("--pidfile", "P", "--logfile", "L", "p2pchat", "--name", "alice")
         self.assertEqual(start.ended(), 0)
         pid = int(pid_file.read_text())
-        ended = os.pidfd_open(pid)
-        self.addCleanup(os.close, ended)
+        ended = self.watch(pid)
         bob = self.machine.peer("bob")
         bob.say("/msg @alice are you there")
         bob.until("confirmed in")
@@ -71,13 +70,6 @@ class DaemonTests(SystemTests):
         text = log.read_text()
         self.assertIn("'alice@lobby' stops", text)
         self.assertNotIn("Traceback", text)
-
-    def wait_for_exit(self, ended: int) -> None:
-        """Wait for a process that is not our child."""
-        import select
-
-        readable, _, _ = select.select([ended], [], [], DEADLINE_S)
-        self.assertEqual(readable, [ended], "the daemon did not end")
 
 
 class HostileTests(SystemTests):

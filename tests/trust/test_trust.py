@@ -14,7 +14,7 @@ from p2pchat.trust.cards import Card, fingerprint
 from p2pchat.trust.identity import Identity, Secrets
 from p2pchat.trust.number import safety_number
 from p2pchat.trust.pins import Pins
-from p2pchat.trust.trust import STRANGERS_PER_S, NothingToTrust, Rules, Trust
+from p2pchat.trust.trust import STRANGERS_PER_S, TELLINGS_PER_S, NothingToTrust, Rules, Trust
 from tests.keys import NOON_MS, identity_of, random_bytes_of
 
 ALICE, BOB, CAROL = (PeerId(f"{name}@UnB") for name in ("alice", "bob", "carol"))
@@ -86,6 +86,7 @@ class PinnedTests(TrustTestCase):
         self.comes(third)
         self.assertEqual(self.notes.told[1:], [("refused", BOB, third.key, self.bob.key)])
         self.assertIsNone(self.comes(self.bob))
+        self.now_s += 1.0
         self.comes(third)  # bob was there in between, so it is news again
         self.assertEqual((len(self.notes.told), self.trust.tally.keys_refused), (3, 5))
 
@@ -199,7 +200,8 @@ class UserTests(TrustTestCase):
         self.comes(self.bob)
         self.trust.verify(BOB)
         self.comes(self.mallory)
-        self.assertIn("The new key of bob@UnB is taken", self.trust.take_other(BOB))
+        key = fingerprint(self.mallory.key)
+        self.assertIn(f"The key {key} of bob@UnB is taken", self.trust.take_other(BOB))
         self.assertIsNone(self.comes(self.mallory))
         self.assertFalse(self.trust.is_verified(BOB))
         self.assert_refused(self.comes(self.bob), "another key")
@@ -211,6 +213,25 @@ class UserTests(TrustTestCase):
         self.assertIn("The key of bob@UnB is forgotten", self.trust.take_other(BOB))
         self.assertIsNone(self.comes_plainly(BOB))
         self.assertIsNone(self.comes(self.mallory))
+
+    def test_no_downgrade_by_trust(self) -> None:
+        """Whoever comes without a key meanwhile cannot make the user take none where another was told."""
+        self.comes(self.bob)
+        self.comes(self.mallory)
+        self.comes_plainly(BOB)
+        self.assertEqual([told[0] for told in self.notes.told], ["refused"])
+        self.trust.take_other(BOB)
+        self.assert_refused(self.comes_plainly(BOB), "known here with a key")
+
+    def test_a_flood_of_keys(self) -> None:
+        """The user is told so much a second; what is not told is not taken."""
+        self.comes(self.bob)
+        for number in range(TELLINGS_PER_S + 2):
+            self.comes(identity_of(BOB, f"key {number}"))
+        self.assertEqual(len(self.notes.told), TELLINGS_PER_S)
+        self.assertEqual(self.trust.sizes()["keys_refused_not_told"], 2)
+        taken = fingerprint(identity_of(BOB, f"key {TELLINGS_PER_S - 1}").key)
+        self.assertIn(taken, self.trust.take_other(BOB))
 
     def test_nothing_to_take(self) -> None:
         """Who was not refused, or came with its own key since, cannot be taken."""
@@ -233,6 +254,7 @@ class UserTests(TrustTestCase):
         """So many refusals are remembered, the latest."""
         self.patch(trust_module, "MAX_REFUSED", 2)
         for name in ("a@UnB", "b@UnB", "c@UnB"):
+            self.now_s += 1.0
             for seed in ("", "other"):
                 self.comes(identity_of(PeerId(name), seed))
         self.assertEqual(self.trust.sizes()["keys_refused_remembered"], 2)
