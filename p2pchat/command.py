@@ -65,6 +65,7 @@ _PLAN: dict[str, tuple[Callable[[str], Any], str]] = {
     "clock-jumps": (_RATE, "Clocks that are put forward or back, a minute."),
     "bad-connects": (_SHARE, "Share of the connects that are refused or never answered."),
     "slow": (_SHARE, "Share of the peers that are slow to send and to receive."),
+    "keyless": (_SHARE, "Share of the peers without keys: what they say is neither encrypted nor signed."),
     "liars": (
         parse_liars,
         f"Shares of hostile peers, as in 0.1 or black-hole:0.2; kinds: {', '.join(LIARS)}.",

@@ -53,6 +53,7 @@ class MessageConfirmed(Struct, frozen=True, gc=False):
     :param took_s: seconds from the user's word to the confirmation.
     :param tries: how often it was sent.
     :param via: the neighbour that got the last try.
+    :param is_proved: nobody but the destination can have said so.
     """
 
     msg_id: str
@@ -60,6 +61,7 @@ class MessageConfirmed(Struct, frozen=True, gc=False):
     took_s: float
     tries: int
     via: PeerId
+    is_proved: bool = False
 
 
 class MessageFailed(Struct, frozen=True, gc=False):

@@ -56,7 +56,8 @@ class Telling:
         """Tell what became of a message."""
         msg_id, dst = delivery.msg_id, delivery.dst
         if delivery.state is State.CONFIRMED:
-            self.tell(events.MessageConfirmed(msg_id, dst, delivery.took_s, delivery.tries, delivery.via))
+            took_s, tries, via = delivery.took_s, delivery.tries, delivery.via
+            self.tell(events.MessageConfirmed(msg_id, dst, took_s, tries, via, delivery.is_proved))
             return
         why = delivery.why
         not_linked = self._why_not_linked(dst)

@@ -57,6 +57,7 @@ class SimulateOptionsTests(SynchronousTestCase):
             "clock-jumps": ("4", 4.0),
             "bad-connects": ("1", 1.0),
             "slow": ("0.25", 0.25),
+            "keyless": ("0.5", 0.5),
             "liars": ("flooder:0.2,0.1", (("flooder", 0.2), ("any", 0.1))),
         }
         fields = {name.replace("-", "_") for name in given}
@@ -113,7 +114,7 @@ class WrongOptionTests(SynchronousTestCase):
             *((name, ("-1", "10001", "x", "inf", ""), rate) for name in ("messages", "casts", "churn")),
             *((name, ("-1", "10001", "x"), rate) for name in ("loss-of-links", "partition", "outage")),
             ("clock-jumps", ("-1", "x"), rate),
-            *((name, ("-0.1", "1.1", "x", ""), share) for name in ("bad-connects", "slow")),
+            *((name, ("-0.1", "1.1", "x", ""), share) for name in ("bad-connects", "slow", "keyless")),
         ):
             for value in wrong:
                 words = ["simulate", f"--{name}={value}"]

@@ -50,6 +50,13 @@ def lacks(protection: Protection) -> str:
     return ", not sealed" if protection is Protection.SIGNED else ""
 
 
+def confirmed(event: events.MessageConfirmed) -> str:
+    """Render that a message arrived; that anybody on the way may have said so, where that is so."""
+    how = f"{through(event.via, event.dst)} in {milliseconds(event.took_s)}"
+    again = f", after {event.tries} tries" if event.tries > 1 else ""
+    return f"confirmed{how}{again}{'' if event.is_proved else ', unsecured'}"
+
+
 def secured(is_encrypted: bool) -> str:
     """Render whether others can read and change what goes over a link."""
     return "encrypted" if is_encrypted else "unsecured"

@@ -270,10 +270,8 @@ class Session:
             case events.MessageSent(msg_id=msg_id, dst=dst, via=via, protection=protection):
                 how = rendering.through(via, dst) + rendering.lacks(protection)
                 self._show(f"{self._title(msg_id, dst)}: sent{how}")
-            case events.MessageConfirmed(msg_id=msg_id, dst=dst, took_s=took_s, tries=tries, via=via):
-                again = f", after {tries} tries" if tries > 1 else ""
-                how = rendering.through(via, dst)
-                self._end(msg_id, dst, f"confirmed{how} in {rendering.milliseconds(took_s)}{again}")
+            case events.MessageConfirmed(msg_id=msg_id, dst=dst):
+                self._end(msg_id, dst, rendering.confirmed(event))
             case events.MessageFailed(msg_id=msg_id, dst=dst, code=code, why=why):
                 outcome = code if code == "not confirmed" else f"failed: {visible_name(code)}"
                 self._end(msg_id, dst, f"{outcome}: {visible(why)}")

@@ -59,6 +59,7 @@ class Delivery(Struct, eq=False, gc=False):
     :param sig: our signature on it, which its confirmation must cover; empty where there is none.
     :param card_by_s: when the card of its destination is waited for no longer; 0 where it never was.
     :param protection: who else can read or change the last try.
+    :param is_proved: with `State.CONFIRMED`, nobody but the destination can have said so.
     :param trouble: what a peer said about it on the way, for the case that it fails.
     """
 
@@ -87,6 +88,7 @@ class Delivery(Struct, eq=False, gc=False):
     sig: str = ""
     card_by_s: float = 0.0
     protection: Protection = Protection.NONE
+    is_proved: bool = False
 
     @property
     def counted(self) -> int:

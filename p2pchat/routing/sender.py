@@ -14,7 +14,7 @@ from p2pchat.routing.discovery import MAX_QUESTIONS, SEEK_S, Discovery
 from p2pchat.routing.envelopes import Envelopes
 from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood, confirms
 from p2pchat.routing.routes import Route
-from p2pchat.routing.trust import Trust
+from p2pchat.routing.trust import Belief, Trust
 
 #: Lines longer than this may be more than a plain peer takes, in bytes (9.5).
 PLAIN_LINE = 4096
@@ -139,10 +139,13 @@ class Sender:
             return False
         if delivery.dst not in (neighbour.peer_id, message.from_ or message.src):
             return True  # only the destination can know that it has the message
-        is_straight = neighbour.peer_id == delivery.dst and neighbour.is_encrypted
-        if not is_straight and not self._trust.believes_ack(message, delivery.dst, delivery.sig):
+        belief = Belief.PROVED
+        if neighbour.peer_id != delivery.dst or not neighbour.is_encrypted:
+            belief = self._trust.believes_ack(message, delivery.dst, delivery.sig)
+        if belief is Belief.FORGED:
             self._hood.tally.forged += 1
             return True  # and it goes on being tried: whoever said so may have swallowed it
+        delivery.is_proved = belief is Belief.PROVED
         now_s = self._hood.now()
         hop = neighbour.peer_id if neighbour.peer_id in delivery.hops else delivery.via
         # Which of several tries was confirmed, nobody can tell.

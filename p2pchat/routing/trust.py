@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Protocol
 
 from p2pchat.protocol.messages import Ack, Pub, Send, WhoHas, WhoHasHit
 from p2pchat.protocol.protection import Protection
+
+
+class Belief(Enum):
+    """What is thought of something that somebody says."""
+
+    FORGED = "forged"
+    #: It may be true: nothing is known of whoever says it.
+    UNPROVED = "unproved"
+    PROVED = "proved"
 
 
 class Trust(Protocol):
@@ -48,8 +58,8 @@ class Trust(Protocol):
         :param message: what is confirmed, as `unwrap` gave it.
         """
 
-    def believes_ack(self, ack: Ack, dst: str, sig: str) -> bool:
-        """Whether *dst* itself confirms, as far as can be known, and what we said.
+    def believes_ack(self, ack: Ack, dst: str, sig: str) -> Belief:
+        """Whether *dst* itself confirms, and what we said.
 
         :param sig: the signature that came with `wrap`.
         """
@@ -97,9 +107,9 @@ class NoTrust:
         """Leave it as it is."""
         return ack
 
-    def believes_ack(self, ack: Ack, dst: str, sig: str) -> bool:
-        """Believe it."""
-        return True
+    def believes_ack(self, ack: Ack, dst: str, sig: str) -> Belief:
+        """Nothing can be proved."""
+        return Belief.UNPROVED
 
     def ask(self, question: WhoHas) -> WhoHas:
         """Leave it as it is."""

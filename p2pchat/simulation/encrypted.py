@@ -26,9 +26,13 @@ class TlsTransport(MemoryTransport):
     """A `MemoryTransport`, and from `startTLS` on what is written to it is encrypted.
 
     :ivar is_client: it is the end that connected.
+    :ivar shown_key: where TLS is simulated too, the key that this end has shown; None before.
+    :ivar seen_key: the key that the other end has shown.
     """
 
     is_client = False
+    shown_key: bytes | None = None
+    seen_key = b""
     _tls: TLSMemoryBIOProtocol | None = None
 
     def startTLS(

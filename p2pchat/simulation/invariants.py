@@ -14,6 +14,7 @@ from p2pchat.protocol.names import PeerId
 from p2pchat.rendezvous import listing, registry, server
 from p2pchat.routing import delivery, discovery, recent, relay, routes, seen
 from p2pchat.simulation.residents import Resident
+from p2pchat.trust import pins, replays, trust
 
 #: Violations that are told one by one; the rest are counted.
 MAX_TOLD = 100
@@ -42,6 +43,10 @@ BOUNDS = {
     "lines_not_taken_yet": switchboard.MAX_LINKS * _READ,
     "addresses_dialled": switchboard.MAX_DIALLERS,
     "casts_waiting": casts.MAX_WAITING,
+    "keys_known": pins.MAX_PINS,
+    "keys_refused_remembered": trust.MAX_REFUSED,
+    "peers_blocked": pins.MAX_BLOCKED,
+    "signed_messages_remembered": 2 * replays.MAX_MESSAGES,
     "roster": listing.MAX_PEERS,
     "unexpected_errors": 0,
 }

@@ -8,6 +8,7 @@ import attrs
 
 from p2pchat import events
 from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
+from p2pchat.protocol.protection import Protection
 
 #: The outcome of a message whose sender was gone before it could be told.
 UNKNOWN = "unknown"
@@ -17,6 +18,9 @@ LOST = "lost"
 
 #: The outcome of a message that arrived.
 CONFIRMED = "confirmed"
+
+#: The outcome of a message that somebody confirmed who need not be its destination.
+UNPROVED = "confirmed without proof"
 
 #: To whom something is said.
 To = PeerId | ToNamespace | ToAll
@@ -68,8 +72,12 @@ class Ledger:
     def __init__(self, now: Callable[[], float], violated: Callable[[str, str], None]) -> None:
         #: Names that a liar uses too: nobody can tell who was reached.
         self.impersonated: set[str] = set()
+        #: Names of those who keep to the rules.
+        self.honest: set[str] = set()
+        #: Somebody confirms what others said: what is no proof may be wrong.
+        self.can_be_forged = False
         self.shown_twice = 0
-        #: Texts that were shown and that nobody honest said; names prove nothing.
+        #: Texts that were shown and that nobody honest said.
         self.forged = 0
         self.delivery_s: list[float] = []
         self.cast_delivery_s: list[float] = []
@@ -105,8 +113,8 @@ class Ledger:
         match event:
             case events.MessageArrived():
                 self._shown(person, event)
-            case events.MessageConfirmed(msg_id=msg_id):
-                self._settled(msg_id, CONFIRMED)
+            case events.MessageConfirmed(msg_id=msg_id, is_proved=is_proved):
+                self._settled(msg_id, CONFIRMED if is_proved or not self.can_be_forged else UNPROVED)
             case events.MessageFailed(msg_id=msg_id, code=code, why=why):
                 if not (code and why):
                     self._violated("every failure is named", f"{person.own}: {event}")
@@ -129,7 +137,10 @@ class Ledger:
         said = self._by_key.get(_key(event.payload))
         if said is None or said.text != event.payload:
             self.forged += 1
+            self._check_unsaid(person, event)
             return
+        if event.src != said.sender.own:
+            self._violated("shown as from who said it", f"{_key(said.text)} as from {event.src}")
         if not said.concerns(person):
             self._violated("shown only to whom it is for", f"{_key(said.text)} for {said.to} to {person.own}")
         if person in said.shown_to:
@@ -142,6 +153,12 @@ class Ledger:
         if event.hops is not None and not said.is_cast:
             self.hops.append(event.hops)
 
+    def _check_unsaid(self, person: Person, event: events.MessageArrived) -> None:
+        """What honest people did not say may be shown as theirs only where it is marked as unsecured."""
+        is_marked = event.protection is Protection.NONE
+        if event.src in self.honest - self.impersonated and not is_marked:
+            self._violated("shown as from who said it", f"{event.payload[:20]!a} as from {event.src}")
+
     def _settled(self, msg_id: str, outcome: str) -> None:
         said = self._by_msg_id.get(msg_id)
         if said is None:
@@ -151,7 +168,7 @@ class Ledger:
         if said.outcome:
             self._violated("told one outcome", f"{key} for {said.to}: {said.outcome}, then {outcome}")
             return
-        said.outcome = outcome
+        said.outcome = CONFIRMED if outcome == UNPROVED else outcome
         if outcome == CONFIRMED and not said.shown_to and said.to not in self.impersonated:
             self._violated("confirmed means shown", f"{key} for {said.to} was not shown to anybody")
 

@@ -8,6 +8,8 @@ from random import Random
 from typing import Any
 
 import attrs
+from msgspec import UNSET
+from msgspec.structs import replace
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.protocol import Protocol
@@ -33,6 +35,9 @@ REPLAYED = 2
 
 #: How often a collider does something, of the times that it could.
 SELDOM = 0.1
+
+#: How often a forger does the one thing, and not the other.
+HALF = 0.5
 
 #: Connections that a drip-feeder holds.
 DRIPS = 3
@@ -164,6 +169,34 @@ class Impostor(Liar):
         return False
 
 
+class Downgrader(Impostor):
+    """The same without keys, so that it must do without encryption; and takes off what it finds of seals."""
+
+    def message_received(self, neighbour: Neighbour, message: Message, line: bytes) -> None:
+        """Pass on what was sealed or signed as if it had been neither."""
+        if isinstance(message, Send | Pub) and message.dst != self.own:
+            message = replace(message, sealed=UNSET, time_ms=UNSET, key=UNSET, sig=UNSET)
+            line = encode(message)[:-1]
+        super().message_received(neighbour, message, line)
+
+
+class Forger(Liar):
+    """Passes on other words than it was given, or swallows them and confirms them itself."""
+
+    def message_received(self, neighbour: Neighbour, message: Message, line: bytes) -> None:
+        """Forge, one way or another."""
+        if isinstance(message, Send) and message.dst != self.own and self.chance.random() < HALF:
+            dst = message.dst
+            neighbour.write(encode(Ack(message.msg_id, dst, dst, message.src, ORIGIN_TTL, sig=message.sig)))
+            return
+        if isinstance(message, Send | Pub) and message.dst != self.own:
+            is_cut = self.chance.random() < HALF
+            sealed = message.sealed[:-4] if is_cut and message.sealed is not UNSET else UNSET
+            message = replace(message, payload="forged", sealed=sealed)
+            line = encode(message)[:-1]
+        super().message_received(neighbour, message, line)
+
+
 class DripFeeder(Liar):
     """Besides being a peer, sends lines that never end, a byte at a time, and reads nothing."""
 
@@ -229,8 +262,16 @@ LIARS: dict[str, Callable[..., Liar]] = {
     "replayer": Replayer,
     "collider": Collider,
     "impostor": Impostor,
+    "downgrader": Downgrader,
+    "forger": Forger,
     "drip-feeder": DripFeeder,
 }
+
+#: Those who use the name of somebody else.
+NAMESAKES = ("impostor", "downgrader")
+
+#: Those who confirm what they swallowed, which proves something only of those who sign what they say.
+FORGERS = ("flooder", "replayer", "forger")
 
 #: Any of them.
 ANY = "any"

@@ -36,6 +36,7 @@ class Plan:
     :param clock_jumps: clocks that are put forward or back.
     :param bad_connects: share of connects that are refused or never answered, while there are faults.
     :param slow: share of peers that are slow to send and to receive.
+    :param keyless: share of peers without keys: what they say is neither encrypted nor signed.
     :param liars: what kinds of hostile peers there are, and their shares.
     """
 
@@ -52,6 +53,7 @@ class Plan:
     clock_jumps: float = 0.0
     bad_connects: float = 0.0
     slow: float = 0.0
+    keyless: float = 0.0
     liars: tuple[tuple[str, float], ...] = ()
 
     @property
@@ -98,6 +100,7 @@ MIXED = Plan(
     clock_jumps=2.0,
     bad_connects=0.1,
     slow=0.1,
+    keyless=0.1,
     liars=(("any", 0.1),),
 )
 

@@ -77,7 +77,7 @@ class Report(Struct, frozen=True):
     :param unknown: those whose sender was gone before it could be told.
     :param lost: those of which nobody was told anything.
     :param shown_twice: times that a text was shown to somebody who had seen it.
-    :param forged: texts that were shown and that nobody honest said: names prove nothing yet.
+    :param forged: texts that were shown and that nobody honest said: marked as unsecured, or of a liar.
     :param lines: lines that arrived over all connections.
     :param discovery: WHO_HAS and WHO_HAS_HIT among them.
     :param one_network_s: seconds from the end of a fault until all peers were one network, by kind of fault.
@@ -141,7 +141,7 @@ class Report(Struct, frozen=True):
         yield f"Lines over all connections: {self.lines}, {self.discovery} of them to find a way"
         yield "  " + ", ".join(f"{kind} {count}" for kind, count in self.lines_by_type.items())
         if self.forged:
-            yield f"Shown in the name of somebody who did not say it: {self.forged} (names prove nothing yet)"
+            yield f"Shown in the name of somebody who did not say it: {self.forged}, unsecured or of a liar"
 
     def _recovery(self) -> Iterable[str]:
         if self.one_network_s:

@@ -15,6 +15,7 @@ from p2pchat.protocol.names import PeerId
 from p2pchat.rendezvous.server import RendezvousServer
 from p2pchat.settings import Settings
 from p2pchat.simulation.internet import Internet
+from p2pchat.simulation.keys import Locker
 from p2pchat.simulation.ledger import Person
 from p2pchat.simulation.network import MemoryHost
 
@@ -56,6 +57,7 @@ class Resident:
     """One peer, through all runs of its program. The simulation creates, starts and stops it.
 
     :param peers: addresses that its user told it to dial.
+    :param locker: its keys; None: it has none, like peers of before.
     :param make: makes the node; a liar's is of another class.
     """
 
@@ -64,6 +66,7 @@ class Resident:
     ip: str
     around: Surroundings
     peers: tuple[Address, ...] = ()
+    locker: Locker | None = None
     make: Callable[..., Node] = Node
     is_honest: bool = True
     #: What kind of liar it is, if it is one.
@@ -94,6 +97,7 @@ class Resident:
             new_id=around.new_id,
             random=around.random.random,
             timestamp=lambda: "2026-01-01T00:00:00Z",
+            keys=None if self.locker is None else self.locker.open(self.host.seconds),
         )
         if around.max_dialled is not None:
             self.node.switchboard.max_dialled = around.max_dialled

@@ -25,8 +25,9 @@ from p2pchat.simulation.invariants import (
     Peaks,
     Violation,
 )
+from p2pchat.simulation.keys import Locker
 from p2pchat.simulation.ledger import Ledger, Person
-from p2pchat.simulation.liars import LIARS, Cast
+from p2pchat.simulation.liars import FORGERS, LIARS, NAMESAKES, Cast
 from p2pchat.simulation.plan import Plan
 from p2pchat.simulation.residents import PORT, Rendezvous, Resident, Surroundings, ip_of, name_of
 from p2pchat.simulation.talk import Talk
@@ -87,6 +88,7 @@ class Simulation:
         self.ledger = Ledger(lambda: self.clock.now_s, self.violated)
         self.rendezvous = Rendezvous(self.internet)
         self.residents = self._populate(reach.told)
+        self.ledger.honest.update(resident.own for resident in self.honest)
         self._trace = None if trace_to is None else self._write_to(trace_to)
         self._talk = Talk(plan, self.clock, self.ledger, self.honest, self._random("talk"))
         self.faults = Faults(
@@ -150,6 +152,8 @@ class Simulation:
         cast = Cast.draw(plan.peers, plan.liars, random)
         names = [name_of(number) for number in range(plan.peers)]
         slow = set(random.sample(range(plan.peers), round(plan.slow * plan.peers)))
+        keys = self._random("keys")
+        keyless = set(keys.sample(range(plan.peers), round(plan.keyless * plan.peers)))
         residents = []
         for number, name in enumerate(names):
             ip = ip_of(number)
@@ -158,6 +162,8 @@ class Simulation:
             resident = Resident(number, name, ip, around, peers)
             if number in cast.parts:
                 self._corrupt(resident, cast.parts[number], names, random)
+            if number not in keyless and resident.part != "downgrader":
+                resident.locker = Locker.new(resident.own, Random(f"{plan.seed} {number}").randbytes)
             residents.append(resident)
         return residents
 
@@ -166,9 +172,10 @@ class Simulation:
         resident.is_honest = False
         resident.part = part
         resident.make = lambda *given, **more: LIARS[part](*given, names=names, **more)
-        if part == "impostor":
+        if part in NAMESAKES:
             resident.own = random.choice([name for name in names if name != resident.own])
             self.ledger.impersonated.add(resident.own)
+        self.ledger.can_be_forged |= part in FORGERS
 
     def _begin(self) -> None:
         plan, clock, random = self.plan, self.clock, self._random("arrival")

@@ -7,6 +7,7 @@ its user ``who``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import IO
 
@@ -48,6 +49,14 @@ class Moment(Struct, frozen=True, rename={"from_": "from"}):
     told: str | UnsetType = UNSET
 
 
+#: Boxes are others each time, but of the same size.
+_SEALED = re.compile(rb'(?<="sealed":")[^"]*')
+
+
+def _size(box: re.Match[bytes]) -> bytes:
+    return b"<%d bytes>" % len(box[0])
+
+
 class Trace:
     """Writes a file. Whoever simulates something creates it, and closes the file.
 
@@ -75,7 +84,7 @@ class Trace:
             self._write(
                 Moment(
                     self._t,
-                    line=line.decode("utf-8", "backslashreplace"),
+                    line=_SEALED.sub(_size, line).decode("utf-8", "backslashreplace"),
                     from_=str(self._name_of(here.host)),
                     to=str(self._name_of(there.host)),
                     link=f"{here.host}:{here.port}-{there.host}:{there.port}",

@@ -12,6 +12,7 @@ from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.messages import Ack, Pub, Send, WhoHas, WhoHasHit
 from p2pchat.protocol.names import PeerId
 from p2pchat.protocol.protection import Protection
+from p2pchat.routing.trust import Belief
 from p2pchat.trust.base64 import decode, encode
 from p2pchat.trust.cards import BadCard, read_card
 from p2pchat.trust.namespacekey import NamespaceKey
@@ -117,13 +118,13 @@ class Seals:
             ack, sig=encode(self._identity.sign("ack/1", ack.from_, ack.dst, ack.msg_id, confirmed))
         )
 
-    def believes_ack(self, ack: Ack, dst: str, sig: str) -> bool:
+    def believes_ack(self, ack: Ack, dst: str, sig: str) -> Belief:
         """Whether *dst* signed a confirmation of what we signed, if it signs what it says."""
         pin = self._trust.pins.get(PeerId(dst))
         if pin is None or not pin.signs:
-            return True
+            return Belief.UNPROVED
         signed = framed("ack/1", dst, str(self._identity.own), ack.msg_id, sig)
-        return _holds(pin.key, ack.sig, signed)
+        return Belief.PROVED if _holds(pin.key, ack.sig, signed) else Belief.FORGED
 
     # Messages to many.
 

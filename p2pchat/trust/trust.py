@@ -68,8 +68,8 @@ class Tally:
     keys_refused: int = 0
     keys_missing: int = 0
     cards_refused: int = 0
-    plain_refused: int = 0
-    not_allowed: int = 0
+    plain_links_refused: int = 0
+    peers_not_allowed: int = 0
     strangers_refused: int = 0
 
 
@@ -152,7 +152,7 @@ class Trust:
                 self._remember(peer_id, None)
                 self._teller.key_missing(peer_id)
         if problem is None and self._rules.require_tls:
-            self.tally.plain_refused += 1
+            self.tally.plain_links_refused += 1
             return _refuse("links without encryption are not taken here; it needs TLS")
         return problem
 
@@ -169,7 +169,7 @@ class Trust:
             return _refuse(f"nothing of {peer_id} is taken here")
         why_not = "" if self._rules.allowed is None else self._rules.allowed.why_not(peer_id, key)
         if why_not:
-            self.tally.not_allowed += 1
+            self.tally.peers_not_allowed += 1
             return _refuse(why_not)
         pin = self.pins.get(peer_id)
         if key is None:

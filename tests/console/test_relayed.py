@@ -26,7 +26,7 @@ class MessageTests(RelayedTestCase):
         waiting, sent, confirmed, *again = alice.screen
         self.assertEqual(waiting, "#1 to @carol@UnB: not linked yet, looking for a way")
         self.assertEqual(sent, "#1 to @carol@UnB: sent through bob@UnB, unsecured")
-        self.assertRegex(confirmed, r"^#1 to @carol@UnB: confirmed through bob@UnB in [\d.]+ ms$")
+        self.assertRegex(confirmed, r"^#1 to @carol@UnB: confirmed through bob@UnB in [\d.]+ ms, unsecured$")
         self.assertEqual(again[0], "#2 to @carol@UnB: sent through bob@UnB, unsecured")
         texts = [
             f"[12:34:56] alice@UnB [unsecured] (via bob@UnB) to @carol@UnB: {text}"

@@ -118,7 +118,9 @@ class SendingTests(ConsoleTestCase):
         self.pass_time(5.5)
         sent = json.loads(peer.got.splitlines()[-1])
         self.tell(peer, type="ACK", msg_id=sent["msg_id"])
-        self.assertRegex(alice.screen[-1], r"^#1 to @carol@UnB: confirmed in 5\d\d\d ms, after 2 tries$")
+        self.assertRegex(
+            alice.screen[-1], r"^#1 to @carol@UnB: confirmed in 5\d\d\d ms, after 2 tries, unsecured$"
+        )
 
     def test_refused_by_the_peer(self) -> None:
         """A peer's refusal shows its code and what it says, both made harmless."""

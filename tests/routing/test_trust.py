@@ -14,7 +14,7 @@ from p2pchat.routing.neighbourhood import HOLD_S
 from p2pchat.routing.quotas import Limits, Rate
 from p2pchat.routing.router import Router
 from p2pchat.routing.sender import CARD_S
-from p2pchat.routing.trust import NoTrust
+from p2pchat.routing.trust import Belief, NoTrust
 from tests.routing.neighbours import ALICE, BOB, CAROL, DAVE, ERIN, Neighbour, RouterTestCase
 
 
@@ -66,8 +66,10 @@ class Stamps(NoTrust):
     def sign_ack(self, ack: Ack, message: Send) -> Ack:
         return replace(ack, sig=f"stamp for {message.sig}")
 
-    def believes_ack(self, ack: Ack, dst: str, sig: str) -> bool:
-        return dst not in self.signers or ack.sig == f"stamp for {sig}"
+    def believes_ack(self, ack: Ack, dst: str, sig: str) -> Belief:
+        if dst not in self.signers:
+            return Belief.UNPROVED
+        return Belief.PROVED if ack.sig == f"stamp for {sig}" else Belief.FORGED
 
     def ask(self, question: WhoHas) -> WhoHas:
         return replace(question, signed=True)
@@ -242,6 +244,7 @@ class ConfirmedTests(TrustTestCase):
         delivery = self.router.send(DAVE, "hi")
         self.receive(self.bob, "ACK", msg_id=delivery.msg_id, from_=DAVE, dst=ALICE, sig="stamp for ours")
         self.assert_settled(delivery, State.CONFIRMED)
+        self.assertTrue(delivery.is_proved)
 
     def test_forged(self) -> None:
         """A relay cannot confirm what it swallowed: it is counted, and the message tried again."""
@@ -258,6 +261,15 @@ class ConfirmedTests(TrustTestCase):
         delivery = self.router.send(DAVE, "hi")
         self.receive(dave, "ACK", msg_id=delivery.msg_id, from_=DAVE)
         self.assert_settled(delivery, State.CONFIRMED)
+        self.assertTrue(delivery.is_proved)
+
+    def test_of_a_stranger(self) -> None:
+        """Of one that is not known to sign, a confirmation is taken, and is no proof."""
+        self.stamps.signers.clear()
+        delivery = self.router.send(DAVE, "hi")
+        self.receive(self.bob, "ACK", msg_id=delivery.msg_id, from_=DAVE, dst=ALICE)
+        self.assert_settled(delivery, State.CONFIRMED)
+        self.assertFalse(delivery.is_proved)
 
 
 class ArrivingTests(TrustTestCase):

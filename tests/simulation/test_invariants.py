@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from types import SimpleNamespace
 from typing import cast
 
@@ -17,7 +18,8 @@ from p2pchat.simulation.invariants import (
     missing_in_rosters,
     parts,
 )
-from p2pchat.simulation.residents import Resident
+from p2pchat.simulation.keys import Locker
+from p2pchat.simulation.residents import Resident, name_of
 from tests.simulation.towns import TownTestCase
 
 A, B, C, D = (PeerId(f"{name}@UnB") for name in "abcd")
@@ -55,6 +57,17 @@ EVENTS = {
     "bad_lines_of_neighbours",
     "lines_refused_queue_full",
     "roster_not_dialled",
+    "keys_pinned",
+    "keys_refused",
+    "keys_missing",
+    "keys_forgotten",
+    "keys_refused_not_told",
+    "cards_refused",
+    "plain_links_refused",
+    "peers_not_allowed",
+    "strangers_refused",
+    "replays_refused",
+    "casts_unreadable",
 }
 
 
@@ -72,7 +85,8 @@ def away(own: PeerId) -> Resident:
 class BoundsTests(TownTestCase):
     def test_no_table_is_forgotten(self) -> None:
         """Everything that a node counts is an event, or a table whose bound is watched, and never both."""
-        (resident,) = self.inhabit(1)
+        resident = self.resident(locker=Locker.new(name_of(0), Random(1).randbytes))
+        resident.start()
         names = set(self.node(resident).counters())
         self.assertEqual(names - EVENTS, set(BOUNDS))
         self.assertEqual(names - set(BOUNDS), EVENTS)

@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
 from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
+from p2pchat.protocol.protection import Protection
 from p2pchat.simulation.ledger import CONFIRMED, LOST, UNKNOWN, Ledger, Person, Said, To
 
 ALICE, BOB, CAROL = PeerId("alice@UnB"), PeerId("bob@UnB"), PeerId("carol@Giga")
@@ -16,9 +17,9 @@ def arrived(text: str, dst: str = BOB, is_cast: bool = False, hops: int | None =
     return events.MessageArrived(ALICE, dst, text, is_cast, ALICE, False, hops)
 
 
-def confirmed(msg_id: str) -> events.MessageConfirmed:
+def confirmed(msg_id: str, is_proved: bool = True) -> events.MessageConfirmed:
     """What a program tells when a text was confirmed."""
-    return events.MessageConfirmed(msg_id, BOB, 0.1, 1, BOB)
+    return events.MessageConfirmed(msg_id, BOB, 0.1, 1, BOB, is_proved)
 
 
 def failed(msg_id: str, code: str = "no_route", why: str = "nobody knows it") -> events.MessageFailed:
@@ -46,6 +47,47 @@ class LedgerTestCase(SynchronousTestCase):
     def broken(self) -> list[str]:
         """The rules that broke."""
         return [rule for rule, _ in self.violations]
+
+
+class SaidTests(LedgerTestCase):
+    """Who said what: no text is shown as from somebody who did not say it."""
+
+    def shown(self, src: PeerId, text: str, protection: Protection = Protection.LINK) -> list[str]:
+        """Let bob be shown a text; return the rules that broke by that."""
+        self.violations.clear()
+        self.ledger.told(self.bob, events.MessageArrived(src, BOB, text, False, CAROL, False, 1, protection))
+        return self.broken
+
+    def test_another_source(self) -> None:
+        """Words of alice's as from carol are a violation, however they are marked."""
+        for protection in Protection:
+            self.assertEqual(self.shown(CAROL, self.say().text, protection), ["shown as from who said it"])
+        self.assertEqual(self.shown(ALICE, self.say().text), [])
+
+    def test_not_said(self) -> None:
+        """What nobody said, as from somebody honest, is one unless it is marked as unsecured."""
+        self.ledger.honest.update({ALICE, CAROL})
+        self.ledger.impersonated.add(CAROL)
+        for src, protection, broken in (
+            (ALICE, Protection.NONE, []),
+            (ALICE, Protection.SIGNED, ["shown as from who said it"]),
+            (ALICE, Protection.SEALED, ["shown as from who said it"]),
+            (ALICE, Protection.LINK, ["shown as from who said it"]),
+            (CAROL, Protection.LINK, []),
+            (PeerId("liar@UnB"), Protection.LINK, []),
+        ):
+            self.assertEqual(self.shown(src, "buy now", protection), broken)
+        self.assertEqual(self.ledger.forged, 6)
+
+    def test_confirmed_without_proof(self) -> None:
+        """Where somebody forges confirmations, one that is no proof may be wrong; a proved one may not."""
+        self.ledger.can_be_forged = True
+        said = self.say()
+        self.ledger.told(self.alice, confirmed("id-1", is_proved=False))
+        self.assertEqual((said.outcome, self.broken), (CONFIRMED, []))
+        self.say()
+        self.ledger.told(self.alice, confirmed("id-2"))
+        self.assertEqual(self.broken, ["confirmed means shown"])
 
 
 class ShownTests(LedgerTestCase):

@@ -12,10 +12,12 @@ from p2pchat import events
 from p2pchat.protocol.names import PeerId, ToAll
 from p2pchat.settings import Settings
 from p2pchat.simulation import liars
+from p2pchat.simulation.keys import Locker
 from p2pchat.simulation.liars import ANY, DRIPS, LIARS, BadLiars, Cast, DripFeeder, Liar, parse_liars
 from p2pchat.simulation.residents import PORT, Resident
 from p2pchat.simulation.topology import Reach
 from p2pchat.simulation.transport import MemoryTransport
+from p2pchat.trust.cards import Card
 from tests.simulation.towns import ALL, TownTestCase
 
 #: Nobody has this name.
@@ -75,6 +77,9 @@ class CastTests(SynchronousTestCase):
 class LiarTestCase(TownTestCase):
     """Two honest peers with a liar between them."""
 
+    #: Whether peers have keys.
+    have_keys = False
+
     def live_with(self, part: str, reach: Reach = LINE) -> tuple[Resident, Liar, Resident]:
         """Let a liar live between two others; return all."""
         self.settle(reach)
@@ -87,6 +92,8 @@ class LiarTestCase(TownTestCase):
         one, liar, other = self.resident(), self.resident(make=make, is_honest=False), self.resident()
         self.names += [one.own, liar.own, other.own]
         for resident in self.residents:
+            if self.have_keys:
+                resident.locker = Locker.new(resident.own, Random(resident.number).randbytes)
             resident.start()
         self.clock.advance(40.0)
         return one, cast(Liar, liar.node), other
@@ -142,6 +149,52 @@ class SwallowingTests(LiarTestCase):
         """Who is no poisoner knows no way to somebody who is not there."""
         one, _, _ = self.live_with("black-hole")
         self.assertEqual(self.send(one, NOBODY), ["no_route"])
+
+
+class ForgingTests(LiarTestCase):
+    """A relay that lies about what it was given, and peers with keys, who find out."""
+
+    have_keys = True
+
+    def assert_not_believed(self, part: str) -> None:
+        """Once two know each other, nothing that the liar changes is shown, and nothing it says confirms."""
+        one, liar, other = self.live_with(part)
+        for resident, peer in ((one, other), (other, one)):
+            found = self.node(resident).keys.meet(peer.own, self.key_of(peer), self.card_of(peer))
+            self.assertIsNone(found)
+        for _ in range(4):
+            self.send(one, other.own)
+        self.assertNotIn("confirmed", self.outcomes(one))
+        self.assertEqual(self.events_of(other, events.MessageArrived), [])
+        self.assertGreater(liar.router.tally.relayed, 0)
+
+    def key_of(self, resident: Resident) -> bytes:
+        assert resident.locker is not None
+        return resident.locker.identity.key
+
+    def card_of(self, resident: Resident) -> Card:
+        assert resident.locker is not None
+        return resident.locker.identity.card
+
+    def test_forger(self) -> None:
+        """A forger changes what it passes on, or confirms what it swallowed: in vain."""
+        self.assert_not_believed("forger")
+
+    def test_downgrader(self) -> None:
+        """A downgrader takes seals off what it passes on: in vain."""
+        self.assert_not_believed("downgrader")
+
+    def test_in_the_clear(self) -> None:
+        """Among peers without keys a forger has what it wants: what is shown is not what was said."""
+        self.have_keys = False
+        one, _, other = self.live_with("forger")
+        for _ in range(5):
+            self.send(one, other.own)
+        self.node(one).publish(ToAll(), "hello")
+        self.clock.advance(5.0)
+        shown = {event.payload for event in self.events_of(other, events.MessageArrived)}
+        self.assertEqual(shown, {"forged"})
+        self.assertIn("confirmed", self.outcomes(one))
 
 
 class TalkativeTests(LiarTestCase):

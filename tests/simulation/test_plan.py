@@ -36,6 +36,7 @@ plans = st.builds(
     clock_jumps=_rates,
     bad_connects=_shares,
     slow=_shares,
+    keyless=_shares,
     liars=st.lists(st.tuples(st.sampled_from([*LIARS, "any"]), st.floats(0, 0.2)), max_size=4).map(tuple),
 )
 

@@ -86,7 +86,7 @@ class TextTests(ReportTestCase):
         self.assertTrue(text.startswith(EMPTY), text)
         self.assertTrue(text.endswith("\n\nAll invariants held."))
         self.assertNotIn("One network again after", text)
-        self.assertNotIn("names prove nothing", text)
+        self.assertNotIn("Shown in the name", text)
 
     def test_outcomes(self) -> None:
         """Messages are counted by what became of them; failures by their names, in order."""
@@ -139,7 +139,7 @@ class TextTests(ReportTestCase):
         """What was shown in the name of somebody who did not say it is told."""
         self.ledger.told(self.bob, events.MessageArrived(ALICE, BOB, "buy now", False, ALICE, False, 1))
         self.assertEqual(self.report.forged, 1)
-        self.assert_line("Shown in the name of somebody who did not say it: 1 (names prove nothing yet)")
+        self.assert_line("Shown in the name of somebody who did not say it: 1, unsecured or of a liar")
 
     def test_recovery_and_tables(self) -> None:
         """How long it took to become one network again is told, and how large the tables were."""

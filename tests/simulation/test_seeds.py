@@ -12,7 +12,7 @@ from p2pchat.simulation.simulation import Simulation
 from p2pchat.simulation.topology import Topology
 from tests.simulation.towns import unmeasured
 
-#: The shapes, in turn. There are six of them and seven kinds of liars, so that all pairs come up.
+#: The shapes, in turn; each kind of liar has its turn in all of them.
 TOPOLOGIES = tuple(Topology.parse(text) for text in ("random", "full", "nat:0.3", "line", "ring", "star"))
 
 #: Of each network one peer in seven lies.
@@ -25,7 +25,8 @@ MINUTES = 2.5
 
 def plan_of(seed: int) -> Plan:
     """Return what is simulated with a seed."""
-    topology, liar = TOPOLOGIES[seed % len(TOPOLOGIES)], list(LIARS)[seed % len(LIARS)]
+    turn, place = divmod(seed, len(TOPOLOGIES))
+    topology, liar = TOPOLOGIES[place], list(LIARS)[turn % len(LIARS)]
     liars = ((liar, LIARS_SHARE),)
     return attrs.evolve(
         MIXED,

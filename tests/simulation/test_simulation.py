@@ -120,11 +120,11 @@ class PopulationTests(SynchronousTestCase):
 
     def test_liars(self) -> None:
         """As many are liars as was asked for, each of its own kind; the rest are honest."""
-        shares = tuple((kind, 0.1) for kind in LIARS)
-        simulation = Simulation(plan(peers=20, liars=shares))
+        shares = tuple((kind, 0.08) for kind in LIARS)
+        simulation = Simulation(plan(peers=25, liars=shares))
         parts = [resident.part for resident in simulation.residents if not resident.is_honest]
         self.assertEqual(sorted(parts), sorted([*LIARS] * 2))
-        self.assertEqual([resident.part for resident in simulation.honest], [""] * 6)
+        self.assertEqual([resident.part for resident in simulation.honest], [""] * 7)
 
     def test_impostor(self) -> None:
         """An impostor has the name of somebody else, of whom it is not known any more who was reached."""

@@ -13,6 +13,7 @@ from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.messages import Ack, Pub, Send, WhoHas, WhoHasHit
 from p2pchat.protocol.names import PeerId
 from p2pchat.protocol.protection import Protection
+from p2pchat.routing.trust import Belief
 from p2pchat.trust import seals as seals_module
 from p2pchat.trust.base64 import decode, encode
 from p2pchat.trust.namespacekey import NamespaceKey
@@ -309,17 +310,17 @@ class AckTests(SealsTestCase):
         self.plain = Ack("m1", BOB, src=BOB, dst=ALICE, ttl=8)
         self.ack = self.bob.seals.sign_ack(self.plain, self.opened)
 
-    def believes(self, ack: Ack) -> bool:
+    def believes(self, ack: Ack) -> Belief:
         return self.alice.seals.believes_ack(ack, BOB, self.sig)
 
     def test_believed(self) -> None:
         """A confirmation that its destination signed is believed, of what was sealed and what was signed."""
-        self.assertTrue(self.believes(self.ack))
+        self.assertEqual(self.believes(self.ack), Belief.PROVED)
         stranger = Person(CAROL)
         wrapped, sig = stranger.seals.wrap(replace(HELLO, src=CAROL))
         ack = self.bob.seals.sign_ack(replace(self.plain, dst=CAROL), self.bob.seals.unwrap(wrapped)[0])
         stranger.knows(self.bob)
-        self.assertTrue(stranger.seals.believes_ack(ack, BOB, sig))
+        self.assertEqual(stranger.seals.believes_ack(ack, BOB, sig), Belief.PROVED)
 
     def test_forged(self) -> None:
         """Nobody else can confirm, nor confirm another message, or to another source."""
@@ -332,19 +333,20 @@ class AckTests(SealsTestCase):
             sign(replace(self.plain, dst=CAROL), self.opened),
             sign(replace(self.plain, from_=CAROL), self.opened),
         ):
-            self.assertFalse(self.believes(ack))
+            self.assertEqual(self.believes(ack), Belief.FORGED)
 
     def test_of_something_else(self) -> None:
         """Who got something else under the msg_id, or what had its signature taken off, confirms nothing."""
         other, _ = Person(ALICE).seals.wrap(replace(HELLO, payload="something else"))
         for message in (HELLO, other):
-            self.assertFalse(self.believes(self.bob.seals.sign_ack(self.plain, message)))
+            ack = self.bob.seals.sign_ack(self.plain, message)
+            self.assertEqual(self.believes(ack), Belief.FORGED)
 
     def test_of_those_who_do_not_sign(self) -> None:
         """Of a peer of which nothing is known, or that showed no card, a confirmation is as it was."""
-        self.assertTrue(self.alice.seals.believes_ack(self.plain, CAROL, self.sig))
+        self.assertEqual(self.alice.seals.believes_ack(self.plain, CAROL, self.sig), Belief.UNPROVED)
         self.alice.knows(Person(CAROL), has_card=False)
-        self.assertTrue(self.alice.seals.believes_ack(self.plain, CAROL, self.sig))
+        self.assertEqual(self.alice.seals.believes_ack(self.plain, CAROL, self.sig), Belief.UNPROVED)
 
 
 class CastTests(SealsTestCase):
