@@ -5,15 +5,20 @@ from __future__ import annotations
 import resource
 import selectors
 import socket
+import ssl
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import attrs
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from benchmarks.processes import Process, running
 from benchmarks.wire import hello
-from p2pchat.protocol.messages import FEATURES
+from p2pchat.protocol.messages import FEATURES, TLS
+from p2pchat.trust.certificates import certificate_of
 
 #: Lines that reach the crowd in one run, whatever its size.
 LINES = 50_000
@@ -48,15 +53,24 @@ class Crowd:
         self._count = 0
         self._selector = selectors.DefaultSelector()
 
-    def join(self, count: int, features: tuple[str, ...]) -> None:
-        """Add links. Each is up when the next one begins."""
+    def join(self, count: int, features: tuple[str, ...], tls: ssl.SSLContext | None = None) -> None:
+        """Add links. Each is up when the next one begins.
+
+        :param tls: encrypts them, if it is given.
+        """
         for _ in range(count):
             link = socket.create_connection(("127.0.0.1", self._port), LOST_S)
-            self._selector.register(link, selectors.EVENT_READ, link)
             self._count += 1
-            link.sendall(hello(f"peer{self._count}@lobby", features))
-            if b'"HELLO_OK"' not in link.recv(4096):
-                raise SystemExit("one of the crowd was not greeted back")
+            if tls is not None:
+                self._greet(link, (*features, TLS))
+                link = tls.wrap_socket(link)
+            self._greet(link, features)
+            self._selector.register(link, selectors.EVENT_READ, link)
+
+    def _greet(self, link: socket.socket, features: tuple[str, ...]) -> None:
+        link.sendall(hello(f"peer{self._count}@lobby", features))
+        if b'"HELLO_OK"' not in link.recv(4096):
+            raise SystemExit("one of the crowd was not greeted back")
 
     def lines(self) -> int:
         """Wait for lines on any link; return how many came."""
@@ -114,18 +128,33 @@ def _cast(process: Process, crowd: Crowd, links: int, casts: int, burst: int) ->
     return time.perf_counter() - began
 
 
-def bytes_per_link(*kind: str) -> float:
-    """Return by how much the resident memory of a server grows for each idle link of a plain peer.
+def bytes_per_link(*kind: str, tls: ssl.SSLContext | None = None) -> float:
+    """Return by how much the resident memory of a server grows for each idle link of a peer that does little.
 
     :param kind: what the server is.
+    :param tls: encrypts the links, if it is given.
     """
     with _crowd_at(*kind) as (process, crowd):
-        crowd.join(WARM_UP, PLAIN)
+        crowd.join(WARM_UP, PLAIN, tls)
         process.tell("memory")
         before = int(process.read())
-        crowd.join(IDLE, PLAIN)
+        crowd.join(IDLE, PLAIN, tls)
         process.tell("memory")
         return (int(process.read()) - before) / IDLE
+
+
+def client_tls() -> ssl.SSLContext:
+    """Return what encrypts links as our own kind does: with a certificate of a signing key."""
+    key = Ed25519PrivateKey.generate()
+    written = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(written + certificate_of(key).public_bytes(Encoding.PEM))
+        file.flush()
+        context.load_cert_chain(file.name)
+    return context
 
 
 def allow_files() -> None:

@@ -2,7 +2,7 @@
 
 Run as ``python -m benchmarks.ours serve [RELAY]``, ``... relay``, ``... crowd`` or
 ``... drive PORT MESSAGES``. All but the last print their port once they are ready; RELAY is the port of a
-relay through which messages come.
+relay through which messages come. With ``keyed`` in front of that, nodes have keys.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+import time
 from typing import Any
 
 import attrs
@@ -24,6 +25,11 @@ from p2pchat.node import Node
 from p2pchat.protocol.names import PeerId, ToAll
 from p2pchat.routing.quotas import Limits, Rate
 from p2pchat.settings import Settings
+from p2pchat.trust.certificates import Certificates
+from p2pchat.trust.identity import Identity, Secrets
+from p2pchat.trust.keys import Keys
+from p2pchat.trust.pins import Pins
+from p2pchat.trust.trust import Rules
 
 reactor: Any = _reactor
 
@@ -31,14 +37,32 @@ reactor: Any = _reactor
 _UNLIMITED = Rate(1e9, 1e9)
 
 
+#: The word in front of the role that gives nodes keys.
+_KEYED = "keyed"
+
+
 def _node(name: str, *peers: Address) -> Node:
+    own = PeerId.parse(name)
     return Node(
         reactor,
-        PeerId.parse(name),
+        own,
         Settings(port=0, interface="127.0.0.1", rendezvous=None, shared=False, peers=peers),
         new_id=lambda: os.urandom(16).hex(),
         random=random.random,
         timestamp=lambda: "2000-01-01T00:00:00Z",
+        keys=_keys_of(own) if sys.argv[1] == _KEYED else None,
+    )
+
+
+def _keys_of(own: PeerId) -> Keys:
+    identity = Identity(own, Secrets.new(os.urandom))
+    return Keys(
+        identity,
+        Pins(),
+        Certificates(identity),
+        now_ms=lambda: time.time_ns() // 1_000_000,
+        random_bytes=os.urandom,
+        rules=Rules(),
     )
 
 
@@ -100,4 +124,4 @@ def _main(role: str, *arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    _main(*(word for word in sys.argv[1:] if word != _KEYED))

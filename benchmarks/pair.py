@@ -31,16 +31,17 @@ def directly(*kind: str) -> Driven:
         return _drive(*kind, "drive", server.read(), MESSAGES)
 
 
-def through_relay(*kind: str) -> Driven:
+def through_relay(*kind: str, messages: int = WARM_UP) -> Driven:
     """Run two ends and a relay between them.
 
     :param kind: what all three are.
+    :param messages: how many are under way in turn, before the round trips.
     """
     with running(*kind, "relay") as relay:
         port = relay.read()
         with running(*kind, "serve", port) as server:
             server.read()
-            return _drive(*kind, "drive", port, WARM_UP)
+            return _drive(*kind, "drive", port, messages)
 
 
 def _drive(*arguments: object) -> Driven:

@@ -25,6 +25,7 @@ IS_LINUX = sys.platform == "linux"
 
 #: Kinds of processes: a module of the benchmarks, and its first arguments.
 OURS = ("ours",)
+KEYED = ("ours", "keyed")
 BARE = {"json": ("bare", "json"), "msgspec": ("bare", "msgspec")}
 
 ABOUT = f"""
@@ -39,7 +40,10 @@ added by relay   the round trip of a SEND and its ACK with a relay between the t
 cast             one PUB to so many links, until all of them have it: one in each turn of the reactor, or
                  bursts of {BURST}. The bare one encodes it once and writes it to all. cpu: of who casts
 simulated lines  that arrive in a simulated network, in a second of processor time, while twenty pairs talk
+direct in TLS    the same with keys, in the place of ours, and without, in the place of the bare one
+relay, sealed    SENDs through a relay until their sender has the ACK: with keys, sealed, and without
 idle link        what each of {IDLE} links with plain peers adds to the resident memory
+idle link in TLS the same with links that are encrypted, of ours with keys and without
 """
 
 DIRECT_MESSAGES = partial(Figure, "direct", at_least=0.5)
@@ -49,6 +53,13 @@ RELAY_CPU = partial(Figure, "relay, cpu", unit="us", factor=1e6)
 RELAY_ROUND_TRIP = partial(Figure, "relay, round trip", unit="us", factor=1e6)
 RELAY_ADDS = partial(Figure, "added by relay, round trip", unit="us", factor=1e6)
 IDLE_LINK = Figure("idle link, memory", "", unit="KB", factor=1 / 1024, ours_at_most=8.0)
+
+TLS_MESSAGES = Figure("direct in TLS", "plain", at_least=0.8)
+SEALED_MESSAGES = Figure("relay, sealed", "plain")
+TLS_LINK = Figure("idle link in TLS, memory", "plain", unit="KB", factor=1 / 1024, ours_at_most=45.0)
+
+#: Messages through a relay of which each end seals, opens, signs and checks.
+SEALED = 5_000
 
 #: Of the processor time of a relay, what the busier one of the two ends may take at most, else it is not the
 #: relay that was measured.
@@ -91,9 +102,18 @@ def measure_casts(table: Table) -> None:
         table.add(Figure(f"{name}, bursts", ""), ours.bursts_per_s, bare.bursts_per_s)
 
 
+def measure_keys(table: Table) -> None:
+    """Measure what keys cost: on a link in TLS, and through a relay."""
+    table.add(TLS_MESSAGES, pair.directly(*KEYED).messages_per_s, pair.directly(*OURS).messages_per_s)
+    sealed, plain = (pair.through_relay(*kind, messages=SEALED) for kind in (KEYED, OURS))
+    table.add(SEALED_MESSAGES, sealed.messages_per_s, plain.messages_per_s)
+
+
 def measure_memory(table: Table) -> None:
     """Measure what a link that says nothing takes."""
-    table.add(IDLE_LINK, crowd.bytes_per_link(*OURS), crowd.bytes_per_link(*BARE["json"]))
+    plain = crowd.bytes_per_link(*OURS)
+    table.add(IDLE_LINK, plain, crowd.bytes_per_link(*BARE["json"]))
+    table.add(TLS_LINK, crowd.bytes_per_link(*KEYED, tls=crowd.client_tls()), plain)
 
 
 def measure_simulation(table: Table) -> None:
@@ -111,6 +131,7 @@ def main() -> None:
     for number in range(1, ROUNDS + 1):
         measure_pairs(table)
         measure_relays(table)
+        measure_keys(table)
         measure_casts(table)
         measure_simulation(table)
         if IS_LINUX and number <= ROUNDS_OF_MEMORY:

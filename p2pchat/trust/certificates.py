@@ -65,7 +65,7 @@ def _context(key: Ed25519PrivateKey) -> SSL.Context:
     context = SSL.Context(SSL.TLS_METHOD)
     context.set_min_proto_version(SSL.TLS1_3_VERSION)
     context.use_privatekey(key)
-    context.use_certificate(_certificate(key))
+    context.use_certificate(certificate_of(key))
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _has_key)
     # A session that is resumed shows no certificate. Links last, so nothing is gained by it.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
@@ -75,7 +75,7 @@ def _context(key: Ed25519PrivateKey) -> SSL.Context:
     return context
 
 
-def _certificate(key: Ed25519PrivateKey) -> x509.Certificate:
+def certificate_of(key: Ed25519PrivateKey) -> x509.Certificate:
     """Make one that holds the key and says nothing else."""
     nobody = x509.Name([])
     builder = x509.CertificateBuilder().subject_name(nobody).issuer_name(nobody).public_key(key.public_key())
