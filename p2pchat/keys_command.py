@@ -177,15 +177,11 @@ class ImportOptions(_IdentityOptions):
         ]
 
 
-class IdentityOptions(StrictOptions):
-    """What ``p2pchat identity`` takes."""
+class _GroupOptions(StrictOptions):
+    """A word that is followed by one of several commands."""
 
-    synopsis = "show | export FILE | import FILE"
-    subCommands: ClassVar[list[list[Any]]] = [
-        ["show", None, ShowOptions, "Show who a peer is to others."],
-        ["export", None, ExportOptions, "Copy its identity into a file."],
-        ["import", None, ImportOptions, "Make it be who is in such a file."],
-    ]
+    #: What they are, for whoever gives none.
+    expected = ""
 
     def postOptions(self) -> None:
         """Ask for a subcommand.
@@ -193,11 +189,23 @@ class IdentityOptions(StrictOptions):
         :raises UsageError: there is none.
         """
         if self.subCommand is None:
-            raise usage.UsageError("expected a command: identity show, export or import")
+            raise usage.UsageError(f"expected a command: {self.expected}")
 
     def run(self, out: TextIO, err: TextIO) -> int:
         """Do it."""
         return int(self.subOptions.run(out, err))
+
+
+class IdentityOptions(_GroupOptions):
+    """What ``p2pchat identity`` takes."""
+
+    synopsis = "show | export FILE | import FILE"
+    expected = "identity show, export or import"
+    subCommands: ClassVar[list[list[Any]]] = [
+        ["show", None, ShowOptions, "Show who a peer is to others."],
+        ["export", None, ExportOptions, "Copy its identity into a file."],
+        ["import", None, ImportOptions, "Make it be who is in such a file."],
+    ]
 
 
 class NewNamespaceKeyOptions(_KeysOptions):
@@ -225,23 +233,12 @@ class NewNamespaceKeyOptions(_KeysOptions):
         ]
 
 
-class NamespaceKeyOptions(StrictOptions):
+class NamespaceKeyOptions(_GroupOptions):
     """What ``p2pchat namespace-key`` takes."""
 
     synopsis = "new FILE"
+    expected = "namespace-key new"
     subCommands: ClassVar[list[list[Any]]] = [["new", None, NewNamespaceKeyOptions, "Make one."]]
-
-    def postOptions(self) -> None:
-        """Ask for a subcommand.
-
-        :raises UsageError: there is none.
-        """
-        if self.subCommand is None:
-            raise usage.UsageError("expected a command: namespace-key new")
-
-    def run(self, out: TextIO, err: TextIO) -> int:
-        """Do it."""
-        return int(self.subOptions.run(out, err))
 
 
 def _write(path: Path, data: bytes, replace: bool = False) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import attrs
+from msgspec import UNSET
 
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
-from p2pchat.protocol.messages import VERSION, Bye, Error, Hello, HelloOk, HelloReject
+from p2pchat.protocol.messages import VERSION, Bye, Error, Hello, HelloOk, HelloReject, Message
 from p2pchat.protocol.names import BadName, PeerId
 
 #: The feature that tells our own kind from a plain peer (section 9).
@@ -16,12 +17,14 @@ RELAY = "relay"
 class Greeting:
     """Who is at the other end, as far as it says so.
 
+    :param card: what it shows of itself, not read yet.
     :param remark: what was odd about it, for the log; empty where nothing was.
     :param is_ourselves: it has our own name.
     """
 
     peer_id: PeerId
     features: frozenset[str]
+    card: object = UNSET
     is_ourselves: bool = False
     remark: str = ""
 
@@ -38,7 +41,7 @@ def check_hello(hello: Hello, own: PeerId) -> Greeting:
     """
     _check_version(hello)
     peer_id = _peer_id(hello)
-    return Greeting(peer_id, frozenset(hello.features), is_ourselves=peer_id == own)
+    return Greeting(peer_id, frozenset(hello.features), hello.card, is_ourselves=peer_id == own)
 
 
 def check_hello_ok(answer: HelloOk, own: PeerId, expected: PeerId | None) -> Greeting:
@@ -55,9 +58,33 @@ def check_hello_ok(answer: HelloOk, own: PeerId, expected: PeerId | None) -> Gre
     if RELAY in features or expected is None:
         peer_id = _peer_id(answer)
         remark = f"expected {expected!a}, found {peer_id!a}" if expected not in (None, peer_id) else ""
-        return Greeting(peer_id, features, is_ourselves=peer_id == own, remark=remark)
+        return Greeting(peer_id, features, answer.card, is_ourselves=peer_id == own, remark=remark)
     remark = "" if answer.peer_id == expected else f"{expected!a} calls itself {answer.peer_id[:129]!a}"
-    return Greeting(expected, features, remark=remark)
+    return Greeting(expected, features, answer.card, remark=remark)
+
+
+def read_hello(message: Message, own: PeerId) -> Greeting | str:
+    """Read the first line of a peer that dialled us; where it ends the link without an answer, say why.
+
+    :raises ProtocolError: it is no HELLO, or one that cannot be accepted.
+    """
+    if isinstance(message, Hello):
+        return check_hello(message, own)
+    if isinstance(message, Error):
+        return "the peer sent an ERROR before its HELLO"
+    raise ProtocolError(ErrorCode.UNAUTHORIZED, "expected HELLO first")
+
+
+def read_hello_ok(message: Message, own: PeerId, expected: PeerId | None) -> Greeting | str:
+    """Read the first line of a peer that we dialled; where it does not want us, say why.
+
+    :raises ProtocolError: it is no HELLO_OK, or one that cannot be accepted.
+    """
+    if isinstance(message, HelloOk):
+        return check_hello_ok(message, own, expected)
+    if isinstance(message, Error | HelloReject | Bye):
+        return describe_refusal(message)
+    raise ProtocolError(ErrorCode.UNAUTHORIZED, "expected HELLO_OK first")
 
 
 def _peer_id(message: Hello | HelloOk) -> PeerId:

@@ -21,9 +21,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from p2pchat.addresses import Address
-from p2pchat.allowance import Allowance
 from p2pchat.links import life
-from p2pchat.links.greeting import Greeting, check_hello, check_hello_ok, describe_refusal
+from p2pchat.links.complaints import Complaints, as_early
+from p2pchat.links.greeting import Greeting, read_hello, read_hello_ok
 from p2pchat.links.intake import Intake
 from p2pchat.links.lost import why_lost
 from p2pchat.links.outgoing import PLAIN_FIRST_S, PLAIN_SPACING_S, SOCKET_BYTES, Outgoing
@@ -31,7 +31,7 @@ from p2pchat.links.surroundings import Surroundings
 from p2pchat.links.unsent import bound_unsent
 from p2pchat.links.vitals import Vitals
 from p2pchat.protocol.codec import decode, encode, encode_plain
-from p2pchat.protocol.errors import ErrorCode, ProtocolError, UnknownType
+from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.framing import MAX_LINE, TooLong
 from p2pchat.protocol.messages import (
     FEATURES,
@@ -49,10 +49,6 @@ from p2pchat.protocol.messages import (
     Pong,
 )
 from p2pchat.protocol.names import PeerId
-
-#: Complaints about bad lines that one link gets per second; those about unknown types have
-#: one a second by section 4. What is beyond is counted only, so that garbage costs us little.
-COMPLAINTS_PER_S = 10
 
 #: Seconds that lines to a plain peer, spaced as they are, may keep our BYE waiting: half of the time
 #: that it has with its answer.
@@ -135,8 +131,7 @@ class Link(TwistedProtocol):
         self._is_up = False
         self._deadline: IDelayedCall | None = None
         self._vitals = Vitals(self, around)
-        self._complaints = Allowance(COMPLAINTS_PER_S)
-        self._unknown_types = Allowance(1)
+        self._complaints = Complaints(around.clock)
         self._life = life.new_life(self, life.calling if dialled else life.answering)
 
     # What the switchboard and the node do with a link.
@@ -276,26 +271,21 @@ class Link(TwistedProtocol):
 
     def _take_greeting(self, message: Message) -> None:
         """Take the first line, which can only be the other half of the handshake."""
-        if self.dialled and isinstance(message, Error | HelloReject | Bye):
-            self._life.hang_up(describe_refusal(message))
-        elif self.dialled and isinstance(message, HelloOk):
-            self._greeted(check_hello_ok(message, self._around.own, self.expected), message.card)
-        elif not self.dialled and isinstance(message, Hello):
-            self._greeted(check_hello(message, self._around.own), message.card)
-        elif isinstance(message, Error):
-            self._life.hang_up("the peer sent an ERROR before its HELLO")
+        own = self._around.own
+        greeting = read_hello_ok(message, own, self.expected) if self.dialled else read_hello(message, own)
+        if isinstance(greeting, Greeting):
+            self._greeted(greeting)
         else:
-            expected = "HELLO_OK" if self.dialled else "HELLO"
-            raise ProtocolError(ErrorCode.UNAUTHORIZED, f"expected {expected} first")
+            self._life.hang_up(greeting)
 
-    def _greeted(self, greeting: Greeting, card: object) -> None:
+    def _greeted(self, greeting: Greeting) -> None:
         tls = self._around.tls
         if tls is not None and not self.is_encrypted and TLS in greeting.features:
             # What is said before does not count: somebody on the way may have changed it.
             self._encrypt()
             return
         if tls is not None and self.is_encrypted:
-            self.key, self.card = tls.key_of(self._socket), card
+            self.key, self.card = tls.key_of(self._socket), greeting.card
         self.peer_id = greeting.peer_id
         self.plain = greeting.plain
         self.features = greeting.features
@@ -337,31 +327,12 @@ class Link(TwistedProtocol):
     def _complain(self, problem: ProtocolError) -> None:
         """Answer a bad line. Before the handshake it ends the link, later only the line is lost."""
         self.bad_lines += 1
-        if self.up_since_s is None:
-            self._refuse_early(problem)
-            return
-        if self.bad_lines == 1:
-            self._log.info(
-                "{peer!a} at {address} sent a bad line: {problem!a}; more of them are only counted",
-                peer=self.peer_id,
-                address=self.address,
-                problem=str(problem),
-            )
-        if problem.kind == "ERROR":
-            return  # an ERROR is never answered with an ERROR, a broken one neither
-        allowance = self._unknown_types if isinstance(problem, UnknownType) else self._complaints
-        if allowance.take(self._clock.seconds()):
-            self.send(Error.about(problem, dst=self.peer_id))
-
-    def _refuse_early(self, problem: ProtocolError) -> None:
-        """Refuse what came instead of the handshake: it is `unauthorized`, unless it was meant as one."""
-        if problem.kind == "ERROR":
+        if self.up_since_s is not None:
+            self._complaints.about(problem, self)
+        elif problem.kind == "ERROR":
             self._life.hang_up("the peer sent an ERROR instead of the handshake")
-        elif problem.kind in ("HELLO", "HELLO_OK") or problem.code != ErrorCode.BAD_FORMAT:
-            self._life.refuse(problem)
         else:
-            detail = f"expected the handshake first; {problem.detail}"
-            self._life.refuse(ProtocolError(ErrorCode.UNAUTHORIZED, detail))
+            self._life.refuse(as_early(problem))
 
     def _break(self) -> None:
         """Our own fault: say so, and end this link only."""
