@@ -188,6 +188,8 @@ class Node(MultiService):
             raise _stopping()
         if dst == self.own:
             raise ProtocolError(ErrorCode.BAD_FORMAT, f"{dst} is yourself")
+        if self.trust is not None:
+            self.trust.befriend(dst)
         delivery = self.router.send(dst, payload)
         self._ticking.hurry()
         return delivery

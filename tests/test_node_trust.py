@@ -17,6 +17,7 @@ from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
 from p2pchat.protocol.protection import Protection
 from p2pchat.routing.delivery import State
 from p2pchat.settings import Settings
+from p2pchat.trust import pins as pins_module
 from p2pchat.trust.allowed import Allowed
 from p2pchat.trust.cards import fingerprint
 from p2pchat.trust.namespacekey import NamespaceKey
@@ -118,6 +119,23 @@ class NamesTests(TrustTestCase):
         self.assertEqual((alice.linked, alice.told(events.KeyMissing)), ({"carol"}, [events.KeyMissing(BOB)]))
         up = alice.told(events.NeighbourUp)[-1]
         self.assertEqual((up.peer_id, up.is_encrypted), (CAROL, False))
+
+    def test_friends(self) -> None:
+        """Whom the user writes to is never forgotten to make room for strangers."""
+        self.patch(pins_module, "MAX_PINS", 2)
+        alice = self.resident("alice")
+        bob = self.resident("bob", at=alice)
+        self.pass_time(1)
+        self.say(alice, bob, "hello")
+        for name in ("carol", "dave"):
+            self.resident(name, at=alice)
+            self.pass_time(1)
+        known = [
+            peer_id.name
+            for peer_id in (BOB, CAROL, PeerId("dave@UnB"))
+            if alice.node.keys.fingerprint_of(peer_id)
+        ]
+        self.assertEqual(known, ["bob", "dave"])
 
     def test_after_a_restart(self) -> None:
         """Keys are known after a restart, too, and who is blocked."""
