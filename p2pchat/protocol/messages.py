@@ -128,6 +128,11 @@ class Send(_Wire, frozen=True, tag="SEND", gc=False):
     sig: str | UnsetType = UNSET
 
     @property
+    def said(self) -> tuple[str | UnsetType, ...]:
+        """What tells it from another one with its msg_id, without being opened."""
+        return self.payload, self.sealed, self.sig
+
+    @property
     def number(self) -> int:
         """Which copy it is, counted from 1; the first does not say so."""
         return 1 if self.attempt is UNSET else self.attempt
@@ -166,6 +171,11 @@ class Pub(_Wire, frozen=True, tag="PUB", gc=False):
     time_ms: Milliseconds | UnsetType = UNSET
     key: str | UnsetType = UNSET
     sig: str | UnsetType = UNSET
+
+    @property
+    def said(self) -> tuple[str | UnsetType, ...]:
+        """What tells it from another one with its msg_id, without being opened."""
+        return self.payload, self.sealed, self.sig
 
 
 class WhoHas(_Wire, frozen=True, tag="WHO_HAS", gc=False):

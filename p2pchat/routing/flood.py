@@ -27,13 +27,17 @@ class Flood:
         """Forget what is old."""
         self._passed_on.rotate(self._hood.now())
 
+    def is_passed_on(self, message: Pub) -> bool:
+        """Whether the same was passed on before, and need not be once more."""
+        before = self._passed_on.get(_key(message))
+        return before is not None and min(message.ttl, ORIGIN_TTL) <= before
+
     def on_pub(self, neighbour: Neighbour, message: Pub, line: bytes) -> None:
         """Pass a message to many on to all neighbours but where it came from."""
         hood = self._hood
         if message.dst == hood.own:
             return  # some send a copy to each peer by its own name (9.12)
-        ttl = min(message.ttl, ORIGIN_TTL)
-        key = (message.src, message.msg_id, message.payload)
+        ttl, key = min(message.ttl, ORIGIN_TTL), _key(message)
         before = self._passed_on.get(key)
         if before is not None and ttl <= before:
             return
@@ -75,6 +79,10 @@ class Flood:
             return
         for other in others:
             self._hood.tally.flooded += other.pass_on(theirs, neighbour.peer_id)
+
+
+def _key(message: Pub) -> tuple[object, ...]:
+    return message.src, message.msg_id, message.said
 
 
 def _concerns(peer_id: PeerId, dst: str) -> bool:

@@ -315,6 +315,9 @@ class Relay:
             neighbour.write(encode(report))
 
 
-def _key(message: Send, number: int) -> tuple[str, str, int, str]:
-    """Return what tells a copy of a message from others: not msg_ids alone, since those of some collide."""
-    return message.src, message.msg_id, number, message.payload
+def _key(message: Send, number: int) -> tuple[object, ...]:
+    """Return what tells a copy of a message from others: not msg_ids alone, since those of some collide.
+
+    Who puts something else in the place of what was said must not make us take the true copy for another.
+    """
+    return message.src, message.msg_id, number, message.said

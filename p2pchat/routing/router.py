@@ -245,6 +245,9 @@ class Router:
             self.tally.not_for_us += 1
             self.flood.on_pub(neighbour, message, line)
             return
+        if self.flood.is_passed_on(message):
+            self.tally.duplicates += 1  # it was looked at when it came first, which takes long
+            return
         try:
             opened, protection = self._trust.unwrap_cast(message, is_straight(neighbour, message))
         except ProtocolError as problem:

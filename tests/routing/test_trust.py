@@ -272,6 +272,15 @@ class ConfirmedTests(TrustTestCase):
         self.assertFalse(delivery.is_proved)
 
 
+class RelayingTests(TrustTestCase):
+    def test_altered_copy(self) -> None:
+        """Who puts another box in the place of the true one cannot make us take that for a duplicate."""
+        bob, carol, dave = self.encrypted(), self.encrypted(CAROL), self.encrypted(DAVE)
+        for near, seal in ((bob, "altered"), (carol, "true"), (carol, "true")):
+            self.give(near, DAVE, src=ERIN, payload="", sealed=seal)
+        self.assertEqual([each["sealed"] for each in dave.of_type("SEND")], ["altered", "true"])
+
+
 class ArrivingTests(TrustTestCase):
     def test_straight(self) -> None:
         """What comes straight from its source over an encrypted link is neither checked nor signed for."""
@@ -347,6 +356,22 @@ class CastTests(TrustTestCase):
         self.receive(bob, "PUB", msg_id="p1", src=DAVE, dst="*", payload="forged", ttl=7)
         self.assertEqual((self.house.shown, carol.lines, bob.lines), ([], [], []))
         self.assertEqual(self.router.tally.forged, 1)
+
+    def test_copies(self) -> None:
+        """A copy of what was passed on is not looked at again; one with another seal is, and goes on too."""
+        looked_at: list[Pub] = []
+
+        def unwrap(message: Pub, is_proved: bool) -> tuple[Pub | None, Protection]:
+            looked_at.append(message)
+            return message, Protection.SEALED
+
+        self.patch(self.stamps, "unwrap_cast", unwrap)
+        bob, carol = self.encrypted(), self.encrypted(CAROL)
+        for seal in ("altered", "true", "true", "altered"):
+            self.receive(bob, "PUB", msg_id="p1", src=DAVE, dst="#UnB", payload="", sealed=seal, ttl=7)
+        self.assertEqual([message.sealed for message in looked_at], ["altered", "true"])
+        self.assertEqual([each["sealed"] for each in carol.of_type("PUB")], ["altered", "true"])
+        self.assertEqual(self.router.tally.duplicates, 3)
 
     def test_not_for_our_eyes(self) -> None:
         """What is sealed with a key that is not ours is passed on and not shown."""
