@@ -120,6 +120,24 @@ class NamesTests(TrustTestCase):
         up = alice.told(events.NeighbourUp)[-1]
         self.assertEqual((up.peer_id, up.is_encrypted), (CAROL, False))
 
+    def test_somebody_came_before(self) -> None:
+        """Who came without a key under a name has to go when its owner comes with one, and is not heard."""
+        alice = self.resident("alice")
+        stranger = self.stranger(alice)
+        hello = {"type": "HELLO", "peer_id": BOB, "version": "1.0", "features": ["ack"]}
+        stranger.say(json.dumps(hello).encode() + b"\n")
+        self.pass_time(1)
+        bob = self.resident("bob", at=alice)
+        while answers(stranger)[-1]["type"] != "BYE":
+            self.pass_time(0.01)
+        stranger.say(b'{"type":"SEND","msg_id":"m","src":"bob@UnB","dst":"alice@UnB","payload":"forged"}\n')
+        self.pass_time(0.1)
+        self.assertEqual((alice.heard, stranger.is_closed, alice.linked), ([], False, {"bob"}))
+        self.pass_time(5)
+        self.assertTrue(stranger.is_closed)
+        self.assert_chatting(alice, bob)
+        self.assertEqual(self.protections(alice), [Protection.LINK])
+
     def test_friends(self) -> None:
         """Whom the user writes to is never forgotten to make room for strangers."""
         self.patch(pins_module, "MAX_PINS", 2)

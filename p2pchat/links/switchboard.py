@@ -246,7 +246,9 @@ class Switchboard(Service):
         older = list(neighbour.links)
         neighbour.links.append(link)
         for other in older:
-            if not (other.plain or link.plain):
+            if link.is_encrypted and not other.is_encrypted:
+                other.leave("the peer proved its key over another link")  # so that this may be anybody
+            elif not (other.plain or link.plain):
                 self._settle(other, link)
 
     def link_down(self, link: Link, why: str) -> None:
@@ -283,8 +285,11 @@ class Switchboard(Service):
     def message_received(self, link: Link, message: Message, line: bytes) -> None:
         """Pass a message on to the node."""
         neighbour = self.neighbours.get(link.peer_id)
-        # A link that says its farewells may still bring messages, and carry what answers them.
-        self._board.message_received(neighbour or Neighbour(link.peer_id, [link]), message, line)
+        # A link that says its farewells may still bring messages, and carry what answers them. It may have
+        # to go because the peer has come with a key, and this was somebody else.
+        if neighbour is None or neighbour.is_encrypted != link.is_encrypted:
+            neighbour = Neighbour(link.peer_id, [link])
+        self._board.message_received(neighbour, message, line)
 
     def line_traced(self, link: Link, line: bytes) -> None:
         """Pass a traced line on to the node."""
