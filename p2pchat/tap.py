@@ -116,7 +116,14 @@ class Options(EnvironmentOptions):
             "of it is sealed. [default: none, it is signed only]",
         ],
     ]
-    optFlags = [["require-tls", None, "Take no link without encryption. [default: they are marked]"]]  # noqa: RUF012
+    optFlags = [  # noqa: RUF012
+        [
+            "require-tls",
+            None,
+            "Take no link without encryption, and send nothing over relays that cannot be sealed. [default: "
+            "both happen, and are marked]",
+        ],
+    ]
 
     def __init__(self) -> None:
         super().__init__()

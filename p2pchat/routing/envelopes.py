@@ -9,6 +9,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from p2pchat.protocol.codec import check_size, encode, encode_plain
+from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.messages import ORIGIN_TTL, Ack, Pub, Send
 from p2pchat.protocol.names import ToAll, ToNamespace
 from p2pchat.protocol.protection import Protection
@@ -42,6 +43,11 @@ class Envelopes:
             wrapped, sig = self._trust.wrap(self.bare(delivery))
             check_size(wrapped)
             delivery.wrapped, delivery.sig = wrapped, sig
+        if delivery.protection is Protection.LINK and delivery.wrapped.sealed is UNSET:
+            raise ProtocolError(
+                ErrorCode.UNAUTHORIZED,
+                f"it went over an encrypted link, and relays could read it: {delivery.dst} showed no card",
+            )
         return delivery.wrapped
 
     def write(self, hop: Neighbour, delivery: Delivery) -> bytes:

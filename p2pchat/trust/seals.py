@@ -94,6 +94,11 @@ class Seals:
                 f"the card of {message.dst}, with the key to seal it, could not be had, and relays would "
                 "read it else; nothing was sent",
             )
+        if self._trust.requires_encryption:
+            raise ProtocolError(
+                ErrorCode.UNAUTHORIZED,
+                f"{message.dst} showed no card, so that relays could read this; not sent",
+            )
         return replace(message, time_ms=time_ms, key=encode(self._identity.key), sig=sig), sig
 
     def unwrap(self, message: Send) -> tuple[Send, Protection]:

@@ -52,7 +52,7 @@ class Teller(Protocol):
 class Rules:
     """What our user wants.
 
-    :param require_tls: no link without encryption.
+    :param require_tls: no link without encryption, and nothing over relays that is not sealed.
     :param allowed: the members of a closed group; None: everybody may come.
     """
 
@@ -68,7 +68,7 @@ class Tally:
     keys_refused: int = 0
     keys_missing: int = 0
     cards_refused: int = 0
-    plain_links_refused: int = 0
+    plain_refused: int = 0
     peers_not_allowed: int = 0
     strangers_refused: int = 0
 
@@ -104,6 +104,11 @@ class Trust:
         self._refused: dict[PeerId, bytes | None] = {}
         self._trouble_told = ""
         self._flush_at_s = clock_s() + FLUSH_S
+
+    @property
+    def requires_encryption(self) -> bool:
+        """The user wants nothing to be said or heard that others on the way could read and change."""
+        return self._rules.require_tls
 
     @property
     def blocked(self) -> set[PeerId]:
@@ -151,9 +156,6 @@ class Trust:
             if peer_id not in self._refused and self._may_tell():
                 self._remember(peer_id, None)
                 self._teller.key_missing(peer_id)
-        if problem is None and self._rules.require_tls:
-            self.tally.plain_links_refused += 1
-            return _refuse("links without encryption are not taken here; it needs TLS")
         return problem
 
     def meet(
@@ -173,15 +175,21 @@ class Trust:
             return _refuse(why_not)
         pin = self.pins.get(peer_id)
         if key is None:
-            return (
-                None if pin is None else _refuse(f"{peer_id} is known here with a key, and this came without")
-            )
+            return self._meet_plain(peer_id, pin)
         if pin is None:
             return self._pin(peer_id, key, card, signs)
         if pin.key != key:
             return self._refuse_key(peer_id, key, pin)
         self._refused.pop(peer_id, None)
         self._learn(peer_id, pin, card, signs)
+        return None
+
+    def _meet_plain(self, peer_id: PeerId, pin: Pin | None) -> ProtocolError | None:
+        if pin is not None:
+            return _refuse(f"{peer_id} is known here with a key, and this came without")
+        if self.requires_encryption:
+            self.tally.plain_refused += 1
+            return _refuse("nothing is taken here without encryption; it needs TLS")
         return None
 
     def _pin(self, peer_id: PeerId, key: bytes, card: Card | None, signs: bool) -> ProtocolError | None:

@@ -221,6 +221,18 @@ class SendingTests(TrustTestCase):
         self.assertEqual((len(dave.of_type("SEND")), bob.of_type("SEND")), (len(ACK_WAITS_S), []))
         self.assert_settled(delivery, State.FAILED, "not confirmed", "sent 3 times")
 
+    def test_never_less_than_before(self) -> None:
+        """What went over an encrypted link never goes over relays in the clear, whatever becomes of it."""
+        self.stamps.without.add(DAVE)
+        bob, dave = self.encrypted(), self.encrypted(DAVE)
+        self.know(DAVE, bob)
+        delivery = self.router.send(DAVE, "hi")
+        self.advance(ACK_WAITS_S[0] + 0.5)
+        self.assertEqual((len(dave.of_type("SEND")), bob.of_type("SEND")), (2, []))
+        self.router.neighbour_down(dave, "gone")
+        self.assertEqual(bob.of_type("SEND"), [])
+        self.assert_settled(delivery, State.FAILED, ErrorCode.UNAUTHORIZED, "relays could read it")
+
     def test_without_keys(self) -> None:
         """A peer without keys sends through relays as it always did, and knows that it is unsecured."""
         self.router = Router(ALICE, self.house, lambda: self.now_s, self._new_id)

@@ -63,7 +63,7 @@ EVENTS = {
     "keys_forgotten",
     "keys_refused_not_told",
     "cards_refused",
-    "plain_links_refused",
+    "plain_refused",
     "peers_not_allowed",
     "strangers_refused",
     "replays_refused",

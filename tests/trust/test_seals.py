@@ -280,6 +280,19 @@ class SignedTests(SealsTestCase):
         self.assertIn("the card of bob@UnB", problem.detail)
         self.assertIn("nothing was sent", problem.detail)
 
+    def test_encryption_required(self) -> None:
+        """Who wants encryption says nothing over relays to peers without cards, and hears nothing unsigned."""
+        alice = Person(ALICE, rules=Rules(require_tls=True))
+        problem = self.assertRaises(ProtocolError, alice.wrap, HELLO)
+        self.assertEqual(problem.code, ErrorCode.UNAUTHORIZED)
+        self.assertIn("bob@UnB showed no card", problem.detail)
+        alice.knows(self.bob)
+        self.assertIsNot(alice.wrap(HELLO).sealed, UNSET)
+        from_carol = replace(HELLO, src=CAROL, dst=ALICE)
+        self.assertRaises(ProtocolError, alice.seals.unwrap, from_carol)
+        signed = Person(CAROL).wrap(from_carol)
+        self.assertEqual(alice.seals.unwrap(signed)[1], Protection.SIGNED)
+
     def test_waiting_for_a_card(self) -> None:
         """A card that is not here is worth a wait, once a minute."""
         self.assertTrue(self.alice.seals.wants_card(BOB))

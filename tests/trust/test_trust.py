@@ -167,7 +167,7 @@ class RulesTests(TrustTestCase):
         self.trust = self.make(Rules(require_tls=True))
         self.assert_refused(self.comes_plainly(BOB), "it needs TLS")
         self.assertIsNone(self.comes(self.bob))
-        self.assertEqual(self.trust.tally.plain_links_refused, 1)
+        self.assertEqual(self.trust.tally.plain_refused, 1)
 
     def test_closed_group(self) -> None:
         """In a closed group nobody comes who is not listed, or does not prove its key."""
