@@ -281,7 +281,7 @@ class SignedTests(SealsTestCase):
         self.assertIn("nothing was sent", problem.detail)
 
     def test_encryption_required(self) -> None:
-        """Who wants encryption says nothing over relays to peers without cards, and hears nothing unsigned."""
+        """Who wants encryption says nothing over relays to peers without cards, and hears only the signed."""
         alice = Person(ALICE, rules=Rules(require_tls=True))
         problem = self.assertRaises(ProtocolError, alice.wrap, HELLO)
         self.assertEqual(problem.code, ErrorCode.UNAUTHORIZED)
