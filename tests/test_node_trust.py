@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.protocol import Protocol, ServerFactory
+
 from p2pchat import events
 from p2pchat.addresses import Address
 from p2pchat.links.link import Link
@@ -20,6 +22,7 @@ from p2pchat.settings import Settings
 from p2pchat.trust import pins as pins_module
 from p2pchat.trust.allowed import Allowed
 from p2pchat.trust.cards import fingerprint
+from p2pchat.trust.certificates import Certificates
 from p2pchat.trust.namespacekey import NamespaceKey
 from p2pchat.trust.pins import Pins
 from p2pchat.trust.replays import GENERATION_S
@@ -188,6 +191,56 @@ class NamesTests(TrustTestCase):
         self.assertEqual(len(alice.told(events.PeersNotKept)), 1)
         self.assert_chatting(alice, bob)
         other.close()
+
+
+class EchoingPeer(Protocol):
+    """A peer of another program, which offers whatever it is offered, and knows no TLS."""
+
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        for line in data.split(b"\n")[:-1]:
+            try:
+                fields = json.loads(line)
+            except ValueError:
+                fields = {}
+            answer = {"type": "ERROR", "code": "bad_format"}
+            if fields.get("type") == "HELLO":
+                answer = fields | {"type": "HELLO_OK", "peer_id": "echo@UnB"}
+            self.transport.write(json.dumps(answer).encode() + b"\n")
+
+
+class OtherProgramsTests(TrustTestCase):
+    """Peers with only some of it, or with none."""
+
+    def test_offers_all_that_it_is_offered(self) -> None:
+        """Who offers TLS and goes on without is dialled again without it, and linked as ever, marked."""
+        factory = ServerFactory()
+        factory.noisy = False
+        factory.protocol = EchoingPeer
+        self.host("10.0.9.9").listenTCP(7070, factory)
+        own = PeerId("alice@UnB")
+        at = (Address("10.0.9.9", 7070),)
+        alice = self.make("alice", "10.0.1.1", keys_of(own), rendezvous=None, peers=at)
+        alice.node.startService()
+        self.pass_time(5)
+        (failed,) = alice.told(events.AddressFailed)
+        self.assertEqual(failed.why, "TLS failed: the other end offers TLS but does not speak it")
+        (up,) = alice.told(events.NeighbourUp)
+        self.assertEqual((up.peer_id, up.is_encrypted), ("echo@UnB", False))
+
+    def test_tls_without_cards(self) -> None:
+        """With one that has TLS and shows no card all goes well on the link, and its key is known."""
+        alice = self.resident("alice")
+        own = PeerId("bob@UnB")
+        keys = keys_of(own)
+        assert isinstance(keys.tls, Certificates)
+        keys.tls.card = None  # type: ignore[assignment]  # null is the same as missing
+        bob = self.make("bob", "10.0.1.2", keys, rendezvous=None, peers=(Address(alice.ip, 7070),))
+        bob.node.startService()
+        self.pass_time(1)
+        self.assert_chatting(alice, bob)
+        self.assertEqual(self.protections(alice), [Protection.LINK])
+        self.assertFalse(alice.node.keys.pins.get(BOB) is None)
 
 
 class RulesTests(TrustTestCase):

@@ -50,6 +50,8 @@ class Dialler:
     #: Never dial again: it is ourselves, or the user hung up.
     held: str = ""
     last_failure: str = ""
+    #: TLS is offered; not to whom it is of no use: what broke a link is not sent again (9.15).
+    may_encrypt: bool = True
     #: The link that came of the last dial, up or not.
     link: Link | None = None
     #: Our link stands, but with somebody else: who that is, in words.
@@ -98,6 +100,7 @@ class Dialler:
     def link_gone(self, link: Link, lasted_s: float) -> None:
         """The link that our last dial brought has ended."""
         self.link = self._found = None
+        self.may_encrypt = self.may_encrypt and not link.lacks_tls
         if lasted_s >= SUCCESS_S:
             self._backoff.succeeded()
         if link.is_ourselves:

@@ -25,7 +25,7 @@ from p2pchat.links import life
 from p2pchat.links.complaints import Complaints, as_early
 from p2pchat.links.greeting import Greeting, read_hello, read_hello_ok
 from p2pchat.links.intake import Intake
-from p2pchat.links.lost import why_lost
+from p2pchat.links.lost import is_no_tls, why_lost
 from p2pchat.links.outgoing import PLAIN_FIRST_S, PLAIN_SPACING_S, SOCKET_BYTES, Outgoing
 from p2pchat.links.surroundings import Surroundings
 from p2pchat.links.unsent import bound_unsent
@@ -91,6 +91,7 @@ class Link(TwistedProtocol):
     :param dialled: we connected, so we speak first.
     :param expected: who the rendezvous says is at the other end; None where nobody said.
     :param address: the other end of the connection.
+    :param may_encrypt: TLS is offered, where we have it.
     """
 
     _log = Logger()
@@ -102,6 +103,7 @@ class Link(TwistedProtocol):
         dialled: bool,
         address: Address,
         expected: PeerId | None = None,
+        may_encrypt: bool = True,
     ) -> None:
         self.dialled = dialled
         self.address = address
@@ -116,6 +118,8 @@ class Link(TwistedProtocol):
         #: What the other end has proved to be, and says of itself, where it is encrypted.
         self.key: bytes | None = None
         self.card: object = None
+        #: It offered TLS, and went on without.
+        self.lacks_tls = False
         self.received = 0
         self.bad_lines = 0
         self.up_since_s: float | None = None
@@ -125,6 +129,7 @@ class Link(TwistedProtocol):
         #: We reached ourselves, or somebody of our own name: of no use to dial again.
         self.is_ourselves = False
         self._around = around
+        self._tls = around.tls if may_encrypt else None
         self._clock = around.clock
         self._owner = owner
         self._deaf = False
@@ -227,6 +232,7 @@ class Link(TwistedProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
         self.intake.end()
+        self.lacks_tls = is_no_tls(reason)
         self._life.lost(why_lost(reason))
 
     # A line arrived.
@@ -279,7 +285,7 @@ class Link(TwistedProtocol):
             self._life.hang_up(greeting)
 
     def _greeted(self, greeting: Greeting) -> None:
-        tls = self._around.tls
+        tls = self._tls
         if tls is not None and not self.is_encrypted and TLS in greeting.features:
             # What is said before does not count: somebody on the way may have changed it.
             self._encrypt()
@@ -367,10 +373,10 @@ class Link(TwistedProtocol):
 
     def start_tls(self) -> None:
         """Let all that follows be encrypted."""
-        assert self._around.tls is not None, "only who has TLS offers it"
+        assert self._tls is not None, "only who has TLS offers it"
         # What was said in the clear is not to be held back until it would be encrypted too.
         self.outgoing.uncork()
-        self._around.tls.start(self._socket)
+        self._tls.start(self._socket)
         self.is_encrypted = True
 
     def confirm_tls(self) -> None:
@@ -379,7 +385,7 @@ class Link(TwistedProtocol):
 
     def send_hello(self) -> None:
         """Greet: offer TLS where we have it, and inside of it show our card."""
-        offer = self._around.tls is not None and not self.is_encrypted
+        offer = self._tls is not None and not self.is_encrypted
         features = (*FEATURES, TLS) if offer else FEATURES
         self.send(Hello(self._around.own, features=features, card=self._shown_card))
 
@@ -390,8 +396,7 @@ class Link(TwistedProtocol):
     @property
     def _shown_card(self) -> object:
         """Our card, where nobody else can see it."""
-        tls = self._around.tls
-        return tls.card if tls is not None and self.is_encrypted else UNSET
+        return self._tls.card if self._tls is not None and self.is_encrypted else UNSET
 
     def send_error(self, problem: ProtocolError) -> None:
         """Tell the peer what was wrong."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from OpenSSL.SSL import Error
 from twisted.python.failure import Failure
 
+#: What OpenSSL says of bytes that are no TLS.
+_NO_TLS = "wrong version number"
+
 #: What OpenSSL calls the failures that a user meets, and what they mean here.
 _IN_WORDS = {
-    "wrong version number": "the other end offers TLS but does not speak it",
+    _NO_TLS: "the other end offers TLS but does not speak it",
     "unsupported protocol": "the other end does not have TLS 1.3",
     "tlsv1 alert protocol version": "the other end does not have TLS 1.3",
     "certificate verify failed": "the other end has a certificate of the wrong kind",
@@ -20,6 +23,15 @@ def why_lost(reason: Failure) -> str:
     """Say in words why a connection ended."""
     if not isinstance(reason.value, Error):
         return reason.getErrorMessage().rstrip(".")
-    errors = reason.value.args[0] if reason.value.args else []
-    cause = errors[-1][-1] if errors else "no reason given"
+    cause = _cause(reason.value)
     return f"TLS failed: {_IN_WORDS.get(cause, cause)}"
+
+
+def is_no_tls(reason: Failure) -> bool:
+    """Whether a connection ended because the other end went on without TLS."""
+    return isinstance(reason.value, Error) and _cause(reason.value) == _NO_TLS
+
+
+def _cause(error: Error) -> str:
+    errors = error.args[0] if error.args else []
+    return str(errors[-1][-1]) if errors else "no reason given"

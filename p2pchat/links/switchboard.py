@@ -301,8 +301,10 @@ class Switchboard(Service):
     def _accepted(self, address: Address) -> Link | None:
         return self._new_link(dialled=False, address=address) if self.running else None
 
-    def _new_link(self, dialled: bool, address: Address, expected: PeerId | None = None) -> Link:
-        link = Link(self, self.around, dialled, address, expected)
+    def _new_link(
+        self, dialled: bool, address: Address, expected: PeerId | None = None, may_encrypt: bool = True
+    ) -> Link:
+        link = Link(self, self.around, dialled, address, expected, may_encrypt)
         self._links[link] = None
         return link
 
@@ -316,7 +318,7 @@ class Switchboard(Service):
     def _connect(self, dialler: Dialler) -> Deferred[Link]:
         # Only the rendezvous can say who should be there; who was there last time may have moved.
         expected = None if self._is_fixed(dialler) else dialler.peer_id
-        factory = LinkFactory(lambda _: self._new_link(True, dialler.address, expected))
+        factory = LinkFactory(lambda _: self._new_link(True, dialler.address, expected, dialler.may_encrypt))
         # What an endpoint connects is typed as any protocol; this factory makes links.
         return cast("Deferred[Link]", client_endpoint(self._reactor, dialler.address).connect(factory))
 

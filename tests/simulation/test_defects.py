@@ -29,6 +29,7 @@ from tests.simulation.towns import run
 SMALL = ("--peers", "4", "--minutes", "2", "--topology", "full", "--messages", "60", "--casts", "5")
 CHURN = (*SMALL, "--churn", "20")
 OUTAGE = (*SMALL, "--outage", "6", "--minutes", "5")
+RESENT = (*SMALL, "--loss-of-links", "30")
 LOST_LINKS = (*SMALL, "--loss-of-links", "30", "--messages", "0")
 
 BEYOND = "no table beyond its bound"
@@ -56,7 +57,7 @@ class DefectTestCase(SynchronousTestCase):
 class ControlTests(SynchronousTestCase):
     def test_without_a_defect(self) -> None:
         """The same networks without a defect break no rule: what breaks below is the defect."""
-        for options in (SMALL, CHURN, OUTAGE, LOST_LINKS):
+        for options in (SMALL, CHURN, OUTAGE, RESENT, LOST_LINKS):
             status, text, _ = run("simulate", *options)
             self.assertEqual(status, 0, text)
             self.assertEqual(text.splitlines()[-1], "All invariants held.")
@@ -67,7 +68,7 @@ class MessageDefectTests(DefectTestCase):
     def test_shows_always(self) -> None:
         """A node that shows whatever comes, as often as it comes, is found."""
         self.patch(Router, "_is_new", lambda *_given: True)
-        self.broken(SMALL, "shown once")
+        self.broken(RESENT, "shown once")
 
     def test_shows_to_everybody(self) -> None:
         """A node that shows what is for another namespace is found."""
@@ -234,7 +235,7 @@ class ReplayTests(DefectTestCase):
     def test_the_command_replays_it(self) -> None:
         """The command that the report ends with shows the same again, byte for byte."""
         self.patch(Router, "_is_new", lambda *_given: True)
-        text = self.broken(SMALL, "shown once")
+        text = self.broken(RESENT, "shown once")
         program, *words = shlex.split(text.splitlines()[-1])
         self.assertEqual(program, "p2pchat")
         self.assertEqual(run(*words), (BROKEN, text, ""))
