@@ -121,7 +121,7 @@ class Options(EnvironmentOptions):
             "require-tls",
             None,
             "Take no link without encryption, and send nothing over relays that cannot be sealed. [default: "
-            "both happen, and are marked]",
+            "both happen, and are marked] In the environment: yes or no.",
         ],
     ]
 
