@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 from p2pchat import events
 from p2pchat.addresses import Address, Reactor
 from p2pchat.casts import Casts
+from p2pchat.gate import Gate
 from p2pchat.links.dialler import Dialler
 from p2pchat.links.link import Link
 from p2pchat.links.neighbour import Neighbour
@@ -40,11 +41,6 @@ from p2pchat.settings import SHARED_RENDEZVOUS, Settings
 from p2pchat.telling import Telling
 from p2pchat.ticking import Ticking
 from p2pchat.trust.keys import Keys
-from p2pchat.trust.seals import Seals
-from p2pchat.trust.trust import NothingToTrust, Trust
-
-#: What is said of a peer that the user has blocked.
-BLOCKED = "blocked by the user"
 
 #: Seconds after the start when casts no longer wait for the first links.
 READY_S = 5.0
@@ -88,14 +84,8 @@ class Node(MultiService):
         self.rendezvous: RendezvousServer | None = None
         self._telling = Telling(self._seek, self._why_not_linked)
         self._tell = self._telling.tell
-        self.trust: Trust | None = None
-        self._seals: Seals | None = None
-        if keys is not None:
-            self.trust = Trust(
-                keys.identity, keys.pins, keys.rules, self._telling, keys.now_ms, reactor.seconds
-            )
-            self._seals = Seals(self.trust, keys.namespace_key, keys.random_bytes)
-        self.router = Router(own, self._telling, reactor.seconds, new_id, self._seals)
+        self.gate = Gate(keys, self._telling, reactor.seconds, lambda: self.switchboard)
+        self.router = Router(own, self._telling, reactor.seconds, new_id, self.gate.seals)
         self.casts = Casts(self.router.publish)
         self.switchboard = Switchboard(
             reactor,
@@ -109,8 +99,7 @@ class Node(MultiService):
             tls=None if keys is None else keys.tls,
         )
         self.switchboard.setServiceParent(self)
-        for peer_id in self.trust.blocked if self.trust is not None else ():
-            self.switchboard.hang_up(peer_id, BLOCKED)
+        self.gate.begin()
         for address in settings.peers:
             first_dial = self.switchboard.add_fixed(address).outcome()
             first_dial.addErrback(self._address_failed, address)
@@ -171,7 +160,7 @@ class Node(MultiService):
         if self.rendezvous is not None and self.registration is not None:
             self.registration.forget_server()
         stopped: Deferred[None] = super().stopService()
-        return stopped.addBoth(self._close_keys)
+        return stopped.addBoth(self._close_gate)
 
     def listen(self, listener: Callable[[events.Event], None]) -> None:
         """Tell *listener* every event from now on."""
@@ -188,8 +177,7 @@ class Node(MultiService):
             raise _stopping()
         if dst == self.own:
             raise ProtocolError(ErrorCode.BAD_FORMAT, f"{dst} is yourself")
-        if self.trust is not None:
-            self.trust.befriend(dst)
+        self.gate.befriend(dst)
         delivery = self.router.send(dst, payload)
         self._ticking.hurry()
         return delivery
@@ -227,34 +215,6 @@ class Node(MultiService):
         """Say BYE to a peer and leave it alone until `connect`; False where there was no link."""
         return self.switchboard.hang_up(peer_id, "disconnected by the user")
 
-    def is_verified(self, peer_id: PeerId) -> bool:
-        """Whether our user has compared safety numbers with a peer."""
-        return self.trust is not None and self.trust.is_verified(peer_id)
-
-    def take_other_key(self, peer_id: PeerId) -> str:
-        """Accept a peer as it came when it was refused last, and dial it; return what was done, for people.
-
-        :raises NothingToTrust: it was not refused for its key.
-        """
-        done = self.keys.take_other(peer_id)
-        self.switchboard.want(peer_id)
-        return done
-
-    def block(self, peer_id: PeerId) -> None:
-        """Take neither a link with a peer nor a word of it, now and after a restart, until `unblock`.
-
-        :raises NothingToTrust: too many are blocked already.
-        """
-        self.keys.block(peer_id)
-        self.switchboard.hang_up(peer_id, BLOCKED)
-
-    def unblock(self, peer_id: PeerId) -> bool:
-        """Take back `block`, and dial now; False where the peer was not blocked."""
-        was_blocked = self.keys.unblock(peer_id)
-        if was_blocked:
-            self.switchboard.want(peer_id)
-        return was_blocked
-
     def ping(self, peer_id: PeerId) -> Deferred[float]:
         """Measure the round trip in seconds. Fails with `NotLinked`, `LinkClosed` or `TimeoutError`."""
         neighbour = self.neighbours.get(peer_id)
@@ -275,8 +235,7 @@ class Node(MultiService):
             **attrs.asdict(self.router.tally),
             **self.router.sizes(),
             **self.switchboard.sizes(),
-            **(self.trust.sizes() if self.trust is not None else {}),
-            **(self._seals.sizes() if self._seals is not None else {}),
+            **self.gate.sizes(),
             "casts_waiting": len(self.casts),
             "roster": len(self.roster),
         }
@@ -291,7 +250,7 @@ class Node(MultiService):
 
     def admit(self, link: Link) -> ProtocolError | None:
         """Ask those who know who has which key."""
-        return None if self.trust is None else self.trust.admit(link.peer_id, link.key, link.card)
+        return self.gate.admit(link)
 
     def neighbour_up(self, neighbour: Neighbour) -> None:
         """Route over a new neighbour."""
@@ -370,20 +329,9 @@ class Node(MultiService):
 
     # Inside.
 
-    def _close_keys(self, result: Any) -> Any:
-        if self._seals is not None:
-            self._seals.close()
+    def _close_gate(self, result: Any) -> Any:
+        self.gate.close()
         return result
-
-    @property
-    def keys(self) -> Trust:
-        """What knows who has which key.
-
-        :raises NothingToTrust: there is no such thing in this node.
-        """
-        if self.trust is None:
-            raise NothingToTrust("this peer has no key of its own, so it looks at none")
-        return self.trust
 
     def _make_registration(self, random: Callable[[], float]) -> Registration | None:
         if self.settings.rendezvous is None:
@@ -445,8 +393,7 @@ class Node(MultiService):
     def _look(self) -> None:
         """Look after what is due."""
         self.router.tick()
-        if self._seals is not None:
-            self._seals.tick()
+        self.gate.tick()
         if not self.casts.is_open and self._may_cast():
             self.casts.open()
 

@@ -262,7 +262,7 @@ def _banner(node: Node, log: str | None) -> list[str]:
         f"You are {node.own}.",
         f"Port: {node.switchboard.port} on {settings.interface or 'all addresses of this machine'}.",
         f"Rendezvous: {settings.rendezvous or 'none'}{', shared with the peers here' * settings.shared}.",
-        f"Key: {fingerprint(node.keys.identity.key)}.",
+        f"Key: {fingerprint(node.gate.keys.identity.key)}.",
         f"Log: {log or 'where twistd was told to write it'}.",
         "Type /help for all commands, /msg @bob hello to talk, /quit to leave.",
     ]

@@ -27,6 +27,7 @@ FLOORS = {
     "trust": 2,
     "casts": 2,
     "telling": 3,
+    "gate": 3,
     "node": 4,
     "console": 5,
     "logfile": 5,

@@ -13,8 +13,9 @@ from twisted.internet.protocol import Protocol, ServerFactory
 
 from p2pchat import events
 from p2pchat.addresses import Address
+from p2pchat.gate import BLOCKED
 from p2pchat.links.link import Link
-from p2pchat.node import BLOCKED, Node
+from p2pchat.node import Node
 from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
 from p2pchat.protocol.protection import Protection
 from p2pchat.routing.delivery import State
@@ -101,11 +102,11 @@ class NamesTests(TrustTestCase):
         self.leave_after_meeting(self.resident("bob", at=alice))
         mallory = self.resident("bob", at=alice, seed="mallory")
         self.pass_time(10)
-        self.assertIn("of bob@UnB is taken from now on", alice.node.take_other_key(BOB))
+        self.assertIn("of bob@UnB is taken from now on", alice.node.gate.take_other_key(BOB))
         self.pass_time(60)
         self.assert_chatting(alice, mallory)
-        self.assertFalse(alice.node.is_verified(BOB))
-        self.assertRaises(NothingToTrust, alice.node.take_other_key, BOB)
+        self.assertFalse(alice.node.gate.is_verified(BOB))
+        self.assertRaises(NothingToTrust, alice.node.gate.take_other_key, BOB)
 
     def leave_after_meeting(self, villager: Villager) -> None:
         self.pass_time(1)
@@ -154,7 +155,7 @@ class NamesTests(TrustTestCase):
         known = [
             peer_id.name
             for peer_id in (BOB, CAROL, PeerId("dave@UnB"))
-            if alice.node.keys.fingerprint_of(peer_id)
+            if alice.node.gate.keys.fingerprint_of(peer_id)
         ]
         self.assertEqual(known, ["bob", "dave"])
 
@@ -167,8 +168,8 @@ class NamesTests(TrustTestCase):
         bob = self.resident("bob", at=alice)
         carol = self.resident("carol", at=alice)
         self.pass_time(1)
-        alice.node.keys.verify(BOB)
-        alice.node.block(CAROL)
+        alice.node.gate.keys.verify(BOB)
+        alice.node.gate.block(CAROL)
         for villager in (bob, carol, alice):
             self.leave(villager)
         again = self.resident("alice", ip="10.0.9.9", pins=Pins(path))
@@ -176,7 +177,7 @@ class NamesTests(TrustTestCase):
         self.resident("carol", at=again)
         self.pass_time(10)
         self.assertEqual((again.linked, len(again.told(events.KeyRefused))), (set(), 1))
-        self.assertTrue(again.node.is_verified(BOB))
+        self.assertTrue(again.node.gate.is_verified(BOB))
 
     def test_cannot_be_kept(self) -> None:
         """Where what is learned cannot be written down the user is told once, and all goes on."""
@@ -240,7 +241,7 @@ class OtherProgramsTests(TrustTestCase):
         self.pass_time(1)
         self.assert_chatting(alice, bob)
         self.assertEqual(self.protections(alice), [Protection.LINK])
-        self.assertFalse(alice.node.keys.pins.get(BOB) is None)
+        self.assertFalse(alice.node.gate.keys.pins.get(BOB) is None)
 
 
 class RulesTests(TrustTestCase):
@@ -275,7 +276,7 @@ class RulesTests(TrustTestCase):
         self.resident("carol", at=bob)
         carol = self.villagers[-1]
         self.pass_time(1)
-        alice.node.block(BOB)
+        alice.node.gate.block(BOB)
         self.pass_time(3)
         self.assertEqual((alice.linked, bob.told(events.NeighbourDown)[-1].why), (
             set(), f"the peer said BYE: {BLOCKED}"
@@ -289,8 +290,8 @@ class RulesTests(TrustTestCase):
         self.say(carol, alice, "hello!")
         self.pass_time(10)
         self.assertEqual((alice.heard, bob.failures), (["hello!"], [("hello?", "unauthorized")]))
-        self.assertTrue(alice.node.unblock(BOB))
-        self.assertFalse(alice.node.unblock(BOB))
+        self.assertTrue(alice.node.gate.unblock(BOB))
+        self.assertFalse(alice.node.gate.unblock(BOB))
         self.say(bob, alice, "thanks")
         self.pass_time(5)
         self.assertEqual(alice.heard, ["hello!", "thanks"])
@@ -300,10 +301,10 @@ class RulesTests(TrustTestCase):
         node = Node(
             self.host("10.0.7.7"), ALICE, Settings(rendezvous=None), new_id=str, random=float, timestamp=str
         )
-        for do in (node.take_other_key, node.block, node.unblock):
+        for do in (node.gate.take_other_key, node.gate.block, node.gate.unblock):
             problem = self.assertRaises(NothingToTrust, do, BOB)
             self.assertIn("has no key of its own", str(problem))
-        self.assertFalse(node.is_verified(BOB))
+        self.assertFalse(node.gate.is_verified(BOB))
 
 
 class RelayedTests(TrustTestCase):

@@ -144,7 +144,7 @@ class ServiceTests(ProgramTestCase):
                 "You are alice@lobby.",
                 "Port: 7070 on all addresses of this machine.",
                 "Rendezvous: 127.0.0.1:5000, shared with the peers here.",
-                f"Key: {fingerprint(node.keys.identity.key)}.",
+                f"Key: {fingerprint(node.gate.keys.identity.key)}.",
                 f"Log: {log}.",
                 "Type /help for all commands, /msg @bob hello to talk, /quit to leave.",
             ],
@@ -162,7 +162,7 @@ class ServiceTests(ProgramTestCase):
                 "You are alice@UnB.",
                 "Port: 7171 on 127.0.0.1.",
                 "Rendezvous: none.",
-                f"Key: {fingerprint(node.keys.identity.key)}.",
+                f"Key: {fingerprint(node.gate.keys.identity.key)}.",
                 "Log: where twistd was told to write it.",
             ],
         )

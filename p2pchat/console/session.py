@@ -232,7 +232,7 @@ class Session:
         self._show(self._rendezvous_status())
         relayed = len(self._relayed() - node.neighbours.keys())
         self._show(rendering.linked(len(node.neighbours), len(self._known()), relayed))
-        for line in rendering.keys(node.trust, list(node.neighbours.values())):
+        for line in rendering.keys(node.gate.trust, list(node.neighbours.values())):
             self._show(line)
         self._show(f"Messages that wait for their outcome: {len(node.router.pending)}.")
 
@@ -265,7 +265,7 @@ class Session:
     def _told(self, event: events.Event) -> None:
         match event:
             case events.MessageArrived():
-                is_verified = self._node.is_verified(PeerId(event.src))
+                is_verified = self._node.gate.is_verified(PeerId(event.src))
                 self._show(rendering.arrived(event, self._clock_time(), is_verified))
             case events.MessageSent(msg_id=msg_id, dst=dst, via=via, protection=protection):
                 how = rendering.through(via, dst) + rendering.lacks(protection)
@@ -337,7 +337,7 @@ class Session:
     def _state(self, peer_id: PeerId) -> str:
         neighbour = self._node.neighbours.get(peer_id)
         if neighbour is not None:
-            return rendering.how(neighbour, self._node.is_verified(peer_id))
+            return rendering.how(neighbour, self._node.gate.is_verified(peer_id))
         route = self._node.router.routes.best(peer_id, self._node.now_s)
         if route is not None:
             return f"reached through {visible_name(route.hop)}"

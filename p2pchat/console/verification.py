@@ -26,22 +26,22 @@ def carry_out(command: commands.AboutKeys, node: Node) -> list[str]:
 def _(command: commands.Verify, node: Node) -> list[str]:
     name = visible_name(command.peer_id)
     if command.is_same:
-        node.keys.verify(command.peer_id)
+        node.gate.keys.verify(command.peer_id)
         return [f"{name} is verified: its key is the one that you compared."]
-    return _number(name, node.keys.number_with(command.peer_id), node.is_verified(command.peer_id))
+    return _number(name, node.gate.keys.number_with(command.peer_id), node.gate.is_verified(command.peer_id))
 
 
 @carry_out.register
 def _(command: commands.Trust, node: Node) -> list[str]:
     name = visible_name(command.peer_id)
-    done = visible(node.take_other_key(command.peer_id))
+    done = visible(node.gate.take_other_key(command.peer_id))
     return [f"{done}. Dialling it. /verify {name} shows whether it really is {name}."]
 
 
 @carry_out.register
 def _(command: commands.Block, node: Node) -> list[str]:
     name = visible_name(command.peer_id)
-    node.block(command.peer_id)
+    node.gate.block(command.peer_id)
     return [
         f"{name} is blocked: no link with it, and nothing that it says is shown. /unblock {name} ends that."
     ]
@@ -51,7 +51,9 @@ def _(command: commands.Block, node: Node) -> list[str]:
 def _(command: commands.Unblock, node: Node) -> list[str]:
     name = visible_name(command.peer_id)
     return [
-        f"{name} is not blocked any more." if node.unblock(command.peer_id) else f"{name} was not blocked."
+        f"{name} is not blocked any more."
+        if node.gate.unblock(command.peer_id)
+        else f"{name} was not blocked."
     ]
 
 
@@ -79,11 +81,11 @@ def _qr_code(digits: str) -> list[str]:
 
 def key_of(node: Node, peer_id: PeerId) -> str:
     """Render what is known of the key of a peer."""
-    if node.trust is None:
+    if node.gate.trust is None:
         return "this peer looks at no keys"
-    if peer_id in node.trust.blocked:
+    if peer_id in node.gate.trust.blocked:
         return "blocked by you"
-    known = node.trust.fingerprint_of(peer_id)
+    known = node.gate.trust.fingerprint_of(peer_id)
     if not known:
         return "not known"
-    return f"{known}, {'verified' if node.is_verified(peer_id) else 'not verified'}"
+    return f"{known}, {'verified' if node.gate.is_verified(peer_id) else 'not verified'}"

@@ -160,7 +160,7 @@ class ForgingTests(LiarTestCase):
         """Once two know each other, nothing that the liar changes is shown, and nothing it says confirms."""
         one, liar, other = self.live_with(part)
         for resident, peer in ((one, other), (other, one)):
-            found = self.node(resident).keys.meet(peer.own, self.key_of(peer), self.card_of(peer))
+            found = self.node(resident).gate.keys.meet(peer.own, self.key_of(peer), self.card_of(peer))
             self.assertIsNone(found)
         for _ in range(4):
             self.send(one, other.own)
