@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from p2pchat.protocol.codec import pass_on, pass_on_plain
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.messages import ORIGIN_TTL, Pub
@@ -15,7 +17,7 @@ class Flood:
 
     def __init__(self, hood: Neighbourhood) -> None:
         self._hood = hood
-        #: Largest ttl of a copy that was passed on, by (src, msg_id, payload): msg_ids of some collide.
+        #: Largest ttl of a copy that was passed on, by what tells it from others.
         self._passed_on: Recent[int] = Recent(hood.now())
 
     @property
@@ -64,8 +66,8 @@ class Flood:
                 continue
             if not other.plain:
                 self._hood.tally.flooded += other.pass_on(ours, neighbour.peer_id)
-            elif is_first and _concerns(other.peer_id, message.dst):
-                # It passes nothing on, so it needs no second copy, nor what is for others.
+            elif is_first and message.sealed is UNSET and _concerns(other.peer_id, message.dst):
+                # It passes nothing on, so it needs no second copy, nor what is for others; it opens no seals.
                 plain.append(other)
         if plain:
             self._flood_plain(neighbour, message, line, plain)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from p2pchat.protocol.codec import encode, pass_on, pass_on_plain
@@ -278,6 +278,8 @@ class Relay:
     @staticmethod
     def _line_for(neighbour: Neighbour, parcel: Parcel) -> bytes:
         if neighbour.plain:
+            if parcel.message.sealed is not UNSET:
+                raise ProtocolError(ErrorCode.UNAUTHORIZED, f"{neighbour.peer_id} cannot open what is sealed")
             return pass_on_plain(parcel.line, parcel.message)
         changed = {} if parcel.number == parcel.message.number else {"attempt": parcel.number}
         return pass_on(parcel.line, ttl=min(parcel.message.ttl, ORIGIN_TTL) - 1, **changed)

@@ -232,8 +232,9 @@ class Seals:
         return self._said_at_ms
 
     def _open(self, message: Send, sealed: str) -> Content:
+        info = _info("send/1", message)
         try:
-            return Content.from_bytes(self._identity.open_box(decode(sealed), _info("send/1", message)))
+            return Content.from_bytes(self._identity.open_box(decode(sealed), info))
         except ValueError as problem:
             raise _refuse(message, f"it cannot be opened by {self._identity.own}: {problem}") from None
 
@@ -293,9 +294,10 @@ def _opened(message: _M, content: Content) -> _M:
 
 def _holds(key: bytes, sig: str | UnsetType, signed: bytes) -> bool:
     try:
-        return sig is not UNSET and is_signed(key, decode(sig), signed)
+        raw_sig = decode(sig)
     except ValueError:
         return False
+    return is_signed(key, raw_sig, signed)
 
 
 def _refuse(message: Send | Pub, detail: str, code: ErrorCode = ErrorCode.UNAUTHORIZED) -> ProtocolError:

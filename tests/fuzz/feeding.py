@@ -11,11 +11,13 @@ import attrs
 from tests.fuzz import mutations, recording
 from tests.fuzz.programs import Options, RendezvousOptions
 from tests.fuzz.targets import ConsoleLine, Framing, PeerLine, RendezvousReply, RendezvousRequest, Target
+from tests.fuzz.trusted import TrustedLine
 from tests.fuzz.whole import WholeNode
 
 #: All that is fed, by the name on the command line.
 TARGETS: dict[str, type[Target]] = {
     "peer-line": PeerLine,
+    "trusted-line": TrustedLine,
     "framing": Framing,
     "rendezvous-request": RendezvousRequest,
     "rendezvous-reply": RendezvousReply,

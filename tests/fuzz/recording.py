@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from tests.links.peers import pong
 from tests.scenarios.stories import ScenarioTestCase
 from tests.test_tap_options import BAD, GOOD
 from tests.village import NodeTestCase
+from tools import vectors
 
 CORPUS = Path(__file__).with_name("corpus")
 
@@ -93,6 +94,7 @@ def record() -> dict[str, list[bytes]]:
         "peer": [*_few_of_each(each for each in kinds if each[0] in TYPES), *map(_json, FROM_OTHERS)],
         "request": [*_few_of_each(each for each in kinds if each[0] in _REQUESTS), *REFUSED_REQUESTS],
         "reply": _few_of_each(each for each in kinds if not each[0]) + _refusals(),
+        "trust": [_json(fields) for fields in _trusted()],
         "console": [line.encode() for line in TYPED],
         "options": _command_lines("P2PCHAT_", (*GOOD, *BAD)),
         "rendezvous-options": _command_lines("P2PCHAT_RENDEZVOUS_", RENDEZVOUS_OPTIONS),
@@ -164,6 +166,34 @@ def _register(case: NodeTestCase) -> None:
     case.join("José@Giga")
     case.pass_time(40)
     case.leave(alice)
+
+
+def _trusted() -> Iterator[dict[str, Any]]:
+    """Yield what alice says to bob over relays, and to many: of docs/vectors, the same each time."""
+    cards, said = vectors.cards(), {example["context"]: example for example in vectors.signatures()}
+    key = cards["alice"]["card"]["signing"]
+    for kind, context in (("SEND", "send/1"), ("PUB", "pub/1")):
+        src, dst, msg_id, time_ms, payload = said[context]["parts"]
+        fields = {"type": kind, "msg_id": msg_id, "src": src, "dst": dst, "payload": payload}
+        yield fields | {"ttl": 8, "time_ms": time_ms, "key": key, "sig": said[context]["sig"]}
+    boxes = json.loads((vectors.FOLDER / "boxes.json").read_text("utf-8"))
+    for number, box in enumerate(boxes, 1):
+        fields = {"type": "SEND", "msg_id": f"m{number}", "src": str(vectors.ALICE), "dst": str(vectors.BOB)}
+        yield fields | {"payload": "", "ttl": 8, "sealed": box["sealed"]}
+    src, dst, msg_id, _ = said["ack/1"]["parts"]
+    yield {"type": "ACK", "msg_id": msg_id, "from": src, "dst": dst, "ttl": 8, "sig": said["ack/1"]["sig"]}
+    card, (src, dst, msg_id) = cards["alice"]["card"], said["hit/1"]["parts"]
+    fields = {
+        "type": "WHO_HAS_HIT",
+        "msg_id": msg_id,
+        "src": dst,
+        "dst": dst,
+        "via": dst,
+        "ttl": 8,
+        "hops": 0,
+    }
+    yield fields | {"card": card, "sig": said["hit/1"]["sig"]}
+    yield {"type": "HELLO", "peer_id": str(vectors.ALICE), "version": "1.0", "features": [], "card": card}
 
 
 def _few_of_each(kinds: Iterable[tuple[str, bytes]]) -> list[bytes]:

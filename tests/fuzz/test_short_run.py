@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
+from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import options, rendezvous_tap, tap
@@ -16,12 +17,15 @@ from p2pchat.protocol import codec
 from p2pchat.protocol.framing import LineBuffer
 from p2pchat.rendezvous import answers, registry
 from p2pchat.rendezvous.client import Registered, RendezvousClient
+from p2pchat.trust import seals
+from p2pchat.trust.trust import Trust
 from tests.fuzz import targets, whole
 from tests.fuzz.feeding import TARGETS, Found, feed
 
 #: How many inputs of each target are fed in every test run; all together take some seconds.
 INPUTS = {
     "peer-line": 4000,
+    "trusted-line": 1500,
     "framing": 3000,
     "rendezvous-request": 4000,
     "rendezvous-reply": 1500,
@@ -46,6 +50,10 @@ class ShortRunTests(SynchronousTestCase):
     def test_peer_line(self) -> None:
         """A line of a peer is a message, or a ProtocolError."""
         self.check("peer-line")
+
+    def test_trusted_line(self) -> None:
+        """What is sealed or signed is refused, or it is what its source said."""
+        self.check("trusted-line")
 
     def test_framing(self) -> None:
         """A stream has the same lines however it is cut."""
@@ -126,6 +134,8 @@ class PlantedTests(SynchronousTestCase):
             ("peer-line", codec, "pass_on"),
             ("peer-line", codec, "pass_on_plain"),
             ("peer-line", codec, "complete"),
+            ("trusted-line", seals, "framed"),
+            ("trusted-line", Trust, "meet"),
             ("framing", LineBuffer, "feed"),
             ("rendezvous-request", answers, "answer"),
             ("rendezvous-request", registry.Registry, "register"),
@@ -144,6 +154,7 @@ class PlantedTests(SynchronousTestCase):
             ("peer-line", codec, "pass_on", lambda line: line.replace(b'"msg_id"', b'"msg"')),
             ("peer-line", codec, "pass_on_plain", lambda line: line.replace(b'"ttl":1', b'"ttl":2')),
             ("peer-line", codec, "encode", lambda line: line + b"\n"),
+            ("trusted-line", seals.Seals, "unwrap", lambda found: (replace(found[0], payload="?"), found[1])),
             ("framing", LineBuffer, "feed", lambda lines: lines[1:]),
             ("rendezvous-request", answers, "_line", lambda line: line + b"\n"),
             ("rendezvous-reply", RendezvousClient, "register", _for_ever),

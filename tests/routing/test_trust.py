@@ -292,6 +292,16 @@ class RelayingTests(TrustTestCase):
             self.give(near, DAVE, src=ERIN, payload="", sealed=seal)
         self.assertEqual([each["sealed"] for each in dave.of_type("SEND")], ["altered", "true"])
 
+    def test_sealed_for_a_plain_peer(self) -> None:
+        """A plain peer gets nothing that is sealed: it would see an empty text. The source hears why."""
+        bob, dave = self.encrypted(), self.link(DAVE, plain=True)
+        self.give(bob, DAVE, payload="", sealed="box")
+        self.receive(bob, "PUB", msg_id="p1", src=BOB, dst="*", payload="", sealed="box", ttl=8)
+        self.assertEqual((dave.of_type("SEND"), dave.of_type("PUB")), ([], []))
+        (error,) = bob.of_type("ERROR")
+        self.assertEqual(error["code"], "unauthorized")
+        self.assertIn("dave@UnB cannot open what is sealed", error["detail"])
+
 
 class ArrivingTests(TrustTestCase):
     def test_straight(self) -> None:
