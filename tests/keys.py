@@ -24,6 +24,11 @@ def random_bytes_of(seed: str) -> Callable[[int], bytes]:
     return lambda size: hashlib.shake_256(f"{seed} {next(numbers)}".encode()).digest(size)
 
 
+def nested_deep(data: bytes) -> bytes:
+    """Return a JSON object with a field more, which nobody knows, and nobody can read to its end."""
+    return data.rstrip()[:-1] + b', "more": ' + b"[" * 5000 + b"]" * 5000 + b"}"
+
+
 def identity_of(peer_id: PeerId, seed: str = "") -> Identity:
     """Return the identity of a peer; with another *seed*, that of somebody else under its name."""
     return Identity(peer_id, Secrets.new(random_bytes_of(f"{peer_id} {seed}")))

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
 from p2pchat.protocol.names import PeerId
 from p2pchat.trust.base64 import decode, encode
-from p2pchat.trust.cards import Card, signed_by_card
+from p2pchat.trust.cards import MAX_ISSUE, Card, signed_by_card
+from p2pchat.trust.jsontext import read_json
 from p2pchat.trust.sealing import open_with
 from p2pchat.trust.signing import framed
 
@@ -62,13 +63,15 @@ class Secrets:
 
         :raises ValueError: they are not what `to_bytes` writes.
         """
-        file = msgspec.json.decode(data, type=_File)
+        file = read_json(data, _File)
         if file.v != 1:
             raise ValueError(f"it is of version {file.v}, which this p2pchat does not know")
         secrets = cls(decode(file.signing), decode(file.mlkem), decode(file.x25519), file.issue)
         sizes = len(secrets.signing), len(secrets.mlkem), len(secrets.x25519)
-        if sizes != (SIGNING_BYTES, MLKEM_BYTES, X25519_BYTES) or file.issue < 1:
+        if sizes != (SIGNING_BYTES, MLKEM_BYTES, X25519_BYTES):
             raise ValueError("a key in it has the wrong size")
+        if not 1 <= file.issue <= MAX_ISSUE:
+            raise ValueError(f"the number of its card is not from 1 to {MAX_ISSUE}")
         return secrets
 
 

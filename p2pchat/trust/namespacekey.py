@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from p2pchat.trust.base64 import decode, encode
+from p2pchat.trust.jsontext import read_json
 from p2pchat.trust.sealing import BadSeal
 from p2pchat.trust.secretfile import KeysUnusable, read_secret
 from p2pchat.trust.signing import framed
@@ -60,7 +61,7 @@ class NamespaceKey:
 
         :raises ValueError: it is not what `to_bytes` writes.
         """
-        file = msgspec.json.decode(data, type=_File)
+        file = read_json(data, _File)
         if file.v != 1:
             raise ValueError(f"it is of version {file.v}, which this p2pchat does not know")
         key = decode(file.key)

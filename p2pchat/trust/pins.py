@@ -11,6 +11,7 @@ import msgspec
 
 from p2pchat.protocol.names import PeerId
 from p2pchat.trust.cards import Card, read_card
+from p2pchat.trust.jsontext import read_json
 from p2pchat.trust.secretfile import KeysUnusable
 
 #: Peers whose keys are kept, about 20 MB of memory. Beyond, those that our user never wrote to are forgotten,
@@ -211,7 +212,7 @@ def _row(peer_id: PeerId, pin: Pin) -> tuple[object, ...]:
 
 
 def _pin(key: bytes, card: str | None, signs: int, verified: int, friend: int, first_seen_ms: int) -> Pin:
-    read = None if card is None else read_card(msgspec.json.decode(card))
+    read = None if card is None else read_card(read_json(card, dict))
     return Pin(key, read, bool(signs), bool(verified), bool(friend), first_seen_ms)
 
 

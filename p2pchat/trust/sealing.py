@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PrivateKey, Suite
 
 from p2pchat.trust.cards import Card
+from p2pchat.trust.jsontext import read_json
 
 #: What a box begins with: the version of the format. Another one is refused, not guessed at.
 VERSION = b"\x01"
@@ -48,8 +49,8 @@ class Content(msgspec.Struct, frozen=True, gc=False):
         :raises BadSeal: it is something else.
         """
         try:
-            content = msgspec.json.decode(data, type=cls)
-        except (msgspec.DecodeError, ValueError) as problem:
+            content = read_json(data, cls)
+        except ValueError as problem:
             raise BadSeal(f"what was sealed is no message: {problem}") from None
         if not 0 <= content.time_ms < 2**53:
             raise BadSeal("what was sealed has no time")

@@ -15,7 +15,7 @@ from p2pchat.trust.namespacekey import NamespaceKey, load_namespace_key
 from p2pchat.trust.number import safety_number
 from p2pchat.trust.sealing import BadSeal, Content, seal
 from p2pchat.trust.secretfile import KeysUnusable, write_secret
-from tests.keys import identity_of, random_bytes_of
+from tests.keys import identity_of, nested_deep, random_bytes_of
 
 ALICE, BOB = PeerId("alice@UnB"), PeerId("bob@UnB")
 
@@ -68,6 +68,10 @@ class BoxTests(SynchronousTestCase):
     def test_no_content(self, data: bytes) -> None:
         """What is no message is refused, whoever sealed it."""
         self.assertRaises(BadSeal, Content.from_bytes, data)
+
+    def test_nested_too_deep(self) -> None:
+        """What is nested too deep to be read is no message, though a field that nobody knows holds it."""
+        self.assertRaises(BadSeal, Content.from_bytes, nested_deep(Content("hi", 7, "key", "sig").to_bytes()))
 
     def test_no_time(self) -> None:
         """A time that is no number of milliseconds is refused."""
@@ -127,6 +131,7 @@ class NamespaceKeyTests(SynchronousTestCase):
         good = self.key.to_bytes()
         for data, words in (
             (b"{", "p2pchat namespace-key new makes one"),
+            (nested_deep(good), "nested too deep"),
             (good.replace(b'"v": 1', b'"v": 9'), "version 9"),
             (good.replace(b'"key": "', b'"key": "AAAA'), "35 bytes, expected 32"),
             (NamespaceKey.new("Giga", self.random).to_bytes(), "is of the namespace 'Giga', yours is 'UnB'"),

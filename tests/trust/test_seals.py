@@ -23,7 +23,7 @@ from p2pchat.trust.sealing import Content, seal
 from p2pchat.trust.seals import MAX_AHEAD_MS, NO_CARD_S, Seals
 from p2pchat.trust.signing import framed
 from p2pchat.trust.trust import STRANGERS_PER_S, Rules, Trust
-from tests.keys import NOON_MS, identity_of, random_bytes_of
+from tests.keys import NOON_MS, identity_of, nested_deep, random_bytes_of
 from tests.trust.test_trust import Notes
 
 ALICE, BOB, CAROL = (PeerId(f"{name}@UnB") for name in ("alice", "bob", "carol"))
@@ -148,6 +148,12 @@ class SealedTests(SealsTestCase):
         for_old = Person(ALICE)
         for_old.knows(old_bob)
         self.assert_refused(for_old.wrap(HELLO), "not sealed for the key of this peer")
+
+    def test_inside_nested_too_deep(self) -> None:
+        """Anybody can seal what no reader of JSON takes; that is refused, and whoever relayed it stays."""
+        content = nested_deep(Content("hi", NOON_MS, "key", "sig").to_bytes())
+        box = seal(self.bob.identity.card, content, framed("send/1", ALICE, BOB, "m1"))
+        self.assert_refused(replace(HELLO, payload="", sealed=encode(box)), "nested too deep")
 
     def test_inside_forged(self) -> None:
         """Anybody can seal for bob, and nobody can sign for alice: each part is covered by the signature."""
@@ -414,6 +420,14 @@ class CastTests(SealsTestCase):
         for changed in ({"src": CAROL}, {"msg_id": "c2"}, {"sealed": "?"}, {"sealed": ""}):
             with self.subTest(changed):
                 self.assertEqual(bob.seals.unwrap_cast(replace(wrapped, **changed), False)[0], None)
+
+    def test_sealed_and_nested_too_deep(self) -> None:
+        """What a member seals and nobody can read is passed on only, like what has another key."""
+        bob = Person(BOB, namespace_key=self.key)
+        content = nested_deep(Content("hi", NOON_MS, "key", "sig").to_bytes())
+        box = self.key.seal(content, framed("pub/1", ALICE, "#UnB", "c1"), random_bytes_of("salt"))
+        cast = replace(CAST, payload="", sealed=encode(box))
+        self.assertEqual(bob.seals.unwrap_cast(cast, True), (None, Protection.NONE))
 
     def test_sealed_by_another_member(self) -> None:
         """A member cannot speak for another."""
