@@ -69,7 +69,7 @@ def read_secrets(path: Path) -> Secrets:
         raise KeysUnusable(f"The file {path} with your key cannot be read ({problem.strerror})") from None
     except ValueError as problem:
         raise KeysUnusable(
-            f"The file {path} with your key is damaged ({problem}). Put back the copy that p2pchat identity "
-            "export made for you; without one, remove the file: you get a new key, and all who know your old "
-            "one must take it with /trust"
+            f"The file {path} with your key is damaged ({problem}). If you have a copy that "
+            "p2pchat identity export made, put it back with p2pchat identity import FILE --replace; without "
+            "one, remove the file: you get a new key, and all who know your old one must take it with /trust"
         ) from None

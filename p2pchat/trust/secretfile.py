@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,8 +24,9 @@ def write_secret(path: Path, data: bytes, replace: bool = False) -> None:
     :raises FileExistsError: there is one, and it may not.
     :raises OSError: it cannot be written; nothing was changed.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    # A new file with a name that nobody can guess: one that others laid out before they could read.
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    draft = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -54,17 +57,21 @@ def read_secret(path: Path) -> bytes:
     :raises KeysUnusable: others may read or change it, or it is no such file.
     :raises OSError: it is not there, or cannot be read.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
+    with open(path, "rb", opener=_without_waiting) as file:
         # Of what was opened, so that nobody can exchange the file in between.
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
             raise KeysUnusable(f"{path} is no file of keys")
-        if status.st_uid not in (os.getuid(), 0):
+        if status.st_uid != os.getuid():
             raise KeysUnusable(f"The file {path} belongs to another user, who may know what is in it")
         if stat.S_IMODE(status.st_mode) & 0o077:
             raise KeysUnusable(
                 f"Others may read or change the file {path}, so its keys may be known. If you are sure that "
-                f"nobody has read it: chmod 600 {path}"
+                f"nobody has read it: chmod 600 {shlex.quote(str(path))}"
             )
         return file.read(MAX_BYTES + 1)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; where it is a pipe, whoever should write into it may never come."""
+    return os.open(path, flags | os.O_NONBLOCK)
