@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, TextIO, TypeVar
+from typing import Any, ClassVar, TextIO
 
 from twisted.python import usage
 
-from p2pchat.options import StrictOptions, file, folder
+from p2pchat.options import EnvironmentOptions, StrictOptions, file, folder
 from p2pchat.protocol.names import PeerId, check_own
 from p2pchat.settings import DEFAULT_NAMESPACE
 from p2pchat.trust.cards import fingerprint
@@ -22,10 +21,8 @@ from p2pchat.trust.secretfile import KeysUnusable, write_secret
 #: Exit status where something cannot be done.
 FAILED = 2
 
-_T = TypeVar("_T")
 
-
-class _KeysOptions(StrictOptions):
+class _KeysOptions(EnvironmentOptions):
     """A command about keys. What cannot be done is told in words."""
 
     def parseArgs(self, *words: str) -> None:
@@ -37,7 +34,17 @@ class _KeysOptions(StrictOptions):
             expected = "one file" if self.takes_word else "nothing more"
             raise usage.UsageError(f"expected {expected}, got {len(words)} words")
         if words:
-            self.file = read("file", words[0], file)
+            try:
+                self.file = file(words[0])
+            except ValueError as problem:
+                raise usage.UsageError(str(problem)) from None
+
+    def namespace(self) -> str:
+        """Return the namespace that is meant.
+
+        :raises UsageError: it is wrong.
+        """
+        return self.read("namespace", lambda text: check_own("namespace", text), DEFAULT_NAMESPACE)
 
     def run(self, out: TextIO, err: TextIO) -> int:
         """Do it."""
@@ -57,23 +64,12 @@ class _KeysOptions(StrictOptions):
         raise NotImplementedError
 
 
-def read(name: str, text: str, parse: Callable[[str], _T]) -> _T:
-    """Return what the value of an option means.
-
-    :raises UsageError: it is wrong; the text says what would be right.
-    """
-    try:
-        return parse(text)
-    except ValueError as problem:
-        raise usage.UsageError(f"--{name}: {problem}") from None
-
-
 class _IdentityOptions(_KeysOptions):
     """A command about the identity of a peer."""
 
     optParameters: ClassVar[list[list[Any]]] = [
         ["name", None, None, "The name of the peer. Required."],
-        ["namespace", None, DEFAULT_NAMESPACE, "Its group."],
+        ["namespace", None, None, f"Its group. [default: {DEFAULT_NAMESPACE}]"],
         [
             "data-dir",
             None,
@@ -87,12 +83,13 @@ class _IdentityOptions(_KeysOptions):
 
         :raises UsageError: one is wrong or missing.
         """
-        if self["name"] is None:
-            raise usage.UsageError("--name is required: whose identity? For example: --name alice")
-        name = read("name", self["name"], lambda text: check_own("name", text))
-        namespace = read("namespace", self["namespace"], lambda text: check_own("namespace", text))
-        self.own = PeerId.of(name, namespace)
-        self.given = None if self["data-dir"] is None else read("data-dir", self["data-dir"], folder)
+        name = self.read("name", lambda text: check_own("name", text), None)
+        if name is None:
+            raise usage.UsageError(
+                f"--name (or {self.variable('name')}) is required: whose identity? For example: --name alice"
+            )
+        self.own = PeerId.of(name, self.namespace())
+        self.given = self.read("data-dir", folder, None)
 
     @property
     def path(self) -> Path:
@@ -142,7 +139,7 @@ class ExportOptions(_IdentityOptions):
     def do(self) -> list[str]:
         """Copy it."""
         self.identity()  # what is damaged is of no use there either
-        _write(self.file, read_secrets(self.path).to_bytes())
+        _write_new(self.file, read_secrets(self.path).to_bytes())
         return [
             f"The identity of {self.own} is in {self.file}.",
             f"Whoever has that file can be {self.own}: keep it where nobody else can read it.",
@@ -164,13 +161,15 @@ class ImportOptions(_IdentityOptions):
             secrets = read_secrets(self.file)
         except FileNotFoundError:
             raise KeysUnusable(f"There is no file {self.file}") from None
-        if self.path.exists() and not self["replace"] and read_secrets(self.path) != secrets:
-            raise KeysUnusable(
-                f"{self.own} has another identity already, which would be lost. Keep a copy of it with "
-                "p2pchat identity export, and then import with --replace"
-            )
         make_folder(self.path.parent)
-        _write(self.path, secrets.to_bytes(), replace=True)
+        try:
+            _write(self.path, secrets.to_bytes(), self["replace"])
+        except FileExistsError:
+            if read_secrets(self.path) != secrets:
+                raise KeysUnusable(
+                    f"{self.own} has another identity already, which would be lost. Keep a copy of it with "
+                    "p2pchat identity export, and then import with --replace"
+                ) from None
         key = Identity(self.own, secrets).key
         return [
             f"{self.own} is now who has the key {fingerprint(key)}; a peer that runs must be started anew."
@@ -214,20 +213,22 @@ class NewNamespaceKeyOptions(_KeysOptions):
     takes_word = True
     synopsis = "FILE [options]"
     longdesc = "Makes a key for a namespace. Give the file to its members by a way that nobody else can read."
-    optParameters: ClassVar[list[list[Any]]] = [["namespace", None, DEFAULT_NAMESPACE, "The namespace."]]
+    optParameters: ClassVar[list[list[Any]]] = [
+        ["namespace", None, None, f"The namespace. [default: {DEFAULT_NAMESPACE}]"]
+    ]
 
     def postOptions(self) -> None:
         """Read all values.
 
         :raises UsageError: one is wrong.
         """
-        self.namespace = read("namespace", self["namespace"], lambda text: check_own("namespace", text))
+        self.of = self.namespace()
 
     def do(self) -> list[str]:
         """Make it."""
-        _write(self.file, NamespaceKey.new(self.namespace, os.urandom).to_bytes())
+        _write_new(self.file, NamespaceKey.new(self.of, os.urandom).to_bytes())
         return [
-            f"A key for the namespace {self.namespace} is in {self.file}.",
+            f"A key for the namespace {self.of} is in {self.file}.",
             "Give it to all members by a way that nobody else can read; they start with --namespace-key.",
             "Who does not have it reads nothing of what is said to all of them, and passes it on only.",
         ]
@@ -241,10 +242,22 @@ class NamespaceKeyOptions(_GroupOptions):
     subCommands: ClassVar[list[list[Any]]] = [["new", None, NewNamespaceKeyOptions, "Make one."]]
 
 
+def _write_new(path: Path, data: bytes) -> None:
+    try:
+        _write(path, data)
+    except FileExistsError:
+        raise KeysUnusable(f"There is a file {path} already; name another, or remove it first") from None
+
+
 def _write(path: Path, data: bytes, replace: bool = False) -> None:
+    """Write a file of keys.
+
+    :raises FileExistsError: there is one, and it may not be replaced.
+    :raises KeysUnusable: it cannot be written.
+    """
     try:
         write_secret(path, data, replace)
     except FileExistsError:
-        raise KeysUnusable(f"There is a file {path} already; name another, or remove it first") from None
+        raise
     except OSError as problem:
         raise KeysUnusable(f"The file {path} cannot be written ({problem.strerror})") from None

@@ -12,6 +12,7 @@ import platformdirs
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.command import WRONG, main
+from p2pchat.options import EnvironmentOptions
 from p2pchat.protocol.names import PeerId
 from p2pchat.trust.cards import fingerprint, read_card
 from p2pchat.trust.identity import Identity
@@ -28,6 +29,7 @@ class KeysCommandTestCase(SynchronousTestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
         self.patch(platformdirs, "user_data_path", (self.folder / "share").joinpath)
+        self.patch(EnvironmentOptions, "environment", {})
         self.file = self.folder / "copy"
 
     def run_command(self, *words: str) -> tuple[int, str, str]:
@@ -78,21 +80,43 @@ class ShowTests(KeysCommandTestCase):
         words = ("identity", "show", "--name", "bob", "--namespace", "UnB", "--data-dir", str(place))
         self.assertIn(identity.key.hex(), self.done(*words))
 
+    def test_environment(self) -> None:
+        """It is of the peer that the environment names, like the peer that starts there."""
+        place = self.folder / "data"
+        identity = load_identity(place, PeerId("bob@UnB"), random_bytes_of("b"))
+        given = {"NAME": "bob", "NAMESPACE": "UnB", "DATA_DIR": str(place)}
+        self.patch(
+            EnvironmentOptions, "environment", {f"P2PCHAT_{name}": value for name, value in given.items()}
+        )
+        shown = self.done("identity", "show")
+        self.assertIn("bob@UnB", shown)
+        self.assertIn(identity.key.hex(), shown)
+        self.assertIn("namespace UnB is in", self.done("namespace-key", "new", str(self.file)))
+
     def test_wrong(self) -> None:
         """What is wrong in the command is told."""
         for words, told in (
             (("identity",), "expected a command: identity show, export or import"),
-            (("identity", "show"), "--name is required"),
-            (("identity", "show", "--name", "a@b"), "--name: a name has no @"),
-            (("identity", "show", "--name", "a", "--namespace", ""), "--namespace: a namespace has 1 to 64"),
+            (("identity", "show"), "--name (or P2PCHAT_NAME) is required"),
+            (("identity", "show", "--name", "a@b"), "--name (or P2PCHAT_NAME): a name has no @"),
+            (
+                ("identity", "show", "--name", "a", "--namespace", ""),
+                "--namespace (or P2PCHAT_NAMESPACE): a namespace has 1",
+            ),
             (("identity", "show", "alice"), "expected nothing more, got 1 words"),
             (("identity", "export", "--name", "a"), "expected one file, got 0 words"),
             (("identity", "import", "a", "b", "--name", "a"), "expected one file, got 4 words"),
-            (("identity", "import", "", "--name", "a"), "--file: expected a file, got ''"),
-            (("identity", "show", "--name", "a", "--data-dir", "\0"), "--data-dir: expected a folder"),
+            (("identity", "import", "", "--name", "a"), "expected a file, got ''"),
+            (
+                ("identity", "show", "--name", "a", "--data-dir", "\0"),
+                "--data-dir (or P2PCHAT_DATA_DIR): expected a folder",
+            ),
             (("namespace-key",), "expected a command: namespace-key new"),
             (("namespace-key", "new"), "expected one file, got 0 words"),
-            (("namespace-key", "new", "x", "--namespace", "a b"), "--namespace: a namespace has no @"),
+            (
+                ("namespace-key", "new", "x", "--namespace", "a b"),
+                "--namespace (or P2PCHAT_NAMESPACE): a namespace has no @",
+            ),
         ):
             self.assertIn(told, self.refused(*words))
 
@@ -122,6 +146,8 @@ class MoveTests(KeysCommandTestCase):
         words = ("identity", "import", str(self.file), "--name", "bob")
         self.assertIn("bob@lobby has another identity already", self.refused(*words))
         self.assertIn(other.key.hex(), self.done("identity", "show", "--name", "bob"))
+        (keys_folder(None, PeerId("bob@lobby")) / IDENTITY_FILE).write_bytes(b"{")
+        self.assertIn("is damaged", self.refused(*words))
         self.done(*words, "--replace")
         self.assertIn(identity.key.hex(), self.done("identity", "show", "--name", "bob"))
 
