@@ -74,7 +74,8 @@ def read_card(fields: object) -> Card:
     """
     if not isinstance(fields, Mapping):
         raise BadCard("a card is a JSON object")
-    if fields.get("v") != VERSION:
+    version = fields.get("v")
+    if type(version) is not int or version != VERSION:  # in Python also True and 1.0 equal 1
         raise BadCard(f"a card of version {VERSION} was expected")
     card = Card(
         _peer_id(fields.get("peer_id")),

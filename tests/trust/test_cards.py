@@ -72,7 +72,7 @@ class CardTests(SynchronousTestCase):
             for value in wrong:
                 self.assertIn(name, self.refused(self.fields | {name: value}))
         self.assertIn("issue", self.refused(self.fields | {"issue": MAX_ISSUE + 1}))
-        for value in (None, 2, "1", [1]):
+        for value in (None, 2, "1", [1], True, 1.0):
             self.assertIn("version 1", self.refused(self.fields | {"v": value}))
 
     def test_no_object(self) -> None:

@@ -61,6 +61,23 @@ class SignedTests(SynchronousTestCase):
         ):
             self.assertFalse(is_signed(key, signature, signed))
 
+    def test_weak_keys_are_all(self) -> None:
+        """They are all encodings of the points whose order divides 8, as computed from the curve."""
+        p = 2**255 - 19
+        d = -121665 * pow(121666, -1, p) % p
+        roots = [0, 1, p - 1]  # y of the points of order 4, 1 and 2
+        # Doubling a point of order 8 gives y = 0, so d * y**4 + 2 * y**2 - 1 = 0 (RFC 8032, 5.1.4).
+        root = _square_root(1 + d, p)
+        for sign in (1, -1):
+            y_squared = (-1 + sign * root) * pow(d, -1, p) % p
+            if pow(y_squared, (p - 1) // 2, p) == 1:
+                y = _square_root(y_squared, p)
+                roots += [y, p - y]
+        # Also as no honest peer writes them: not reduced, and with a sign where x is 0.
+        written = {y + more for y in roots for more in (0, p) if y + more < 2**255}
+        points = {(y | sign << 255).to_bytes(32, "little") for y in written for sign in (0, 1)}
+        self.assertEqual(points, WEAK_KEYS)
+
     def test_weak_keys(self) -> None:
         """Keys with which one signature holds for many messages are refused, though the library takes one."""
         forged = bytes([1]) + bytes(63)  # R is the neutral point, S is 0
@@ -68,6 +85,12 @@ class SignedTests(SynchronousTestCase):
         for key in WEAK_KEYS:
             for signed in (b"one", b"two", b"three", b"four", b"five", b"six", b"seven", b"eight"):
                 self.assertFalse(is_signed(key, forged, signed))
+
+
+def _square_root(square: int, p: int) -> int:
+    """Return a root modulo p = 2**255 - 19."""
+    root = pow(square, (p + 3) // 8, p)
+    return root if root * root % p == square % p else root * pow(2, (p - 1) // 4, p) % p
 
 
 class Base64Tests(SynchronousTestCase):
