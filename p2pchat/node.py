@@ -81,6 +81,7 @@ class Node(MultiService):
         self._first_round_over = settings.rendezvous is None
         self._ticking = Ticking(reactor, self._look, lambda: self._is_waiting)
         self.started_at_s = reactor.seconds()
+        self._sizes: list[Callable[[], dict[str, int]]] = []
         self.rendezvous: RendezvousServer | None = None
         self._telling = Telling(self._seek, self._why_not_linked)
         self._tell = self._telling.tell
@@ -162,9 +163,19 @@ class Node(MultiService):
         stopped: Deferred[None] = super().stopService()
         return stopped.addBoth(self._close_gate)
 
-    def listen(self, listener: Callable[[events.Event], None]) -> None:
-        """Tell *listener* every event from now on."""
+    def listen(self, listener: Callable[[events.Event], None]) -> Callable[[], None]:
+        """Tell *listener* every event from now on, until what is returned is called."""
         self._telling.listeners.append(listener)
+        return lambda: self._telling.listeners.remove(listener)
+
+    def relayed(self) -> set[PeerId]:
+        """Return those that can be reached through others."""
+        return {route.dst for route in self.router.routes if not route.is_direct}
+
+    def known(self) -> set[PeerId]:
+        """Return all that are registered, linked, dialled or reached through others."""
+        dialled = {dialler.peer_id for dialler in self.switchboard.diallers if dialler.peer_id}
+        return {*self.roster, *self.neighbours, *dialled, *self.relayed()}
 
     # Commands.
 
@@ -238,7 +249,12 @@ class Node(MultiService):
             **self.gate.sizes(),
             "casts_waiting": len(self.casts),
             "roster": len(self.roster),
+            **{name: count for sizes in self._sizes for name, count in sizes().items()},
         }
+
+    def count(self, sizes: Callable[[], dict[str, int]]) -> None:
+        """Let `counters` tell also what a surface counts."""
+        self._sizes.append(sizes)
 
     @property
     def is_idle(self) -> bool:

@@ -21,6 +21,9 @@ from p2pchat import logfile
 from p2pchat.addresses import Address, Reactor, TlsAddress
 from p2pchat.console.session import Session
 from p2pchat.console.stdio import StdioConsole
+from p2pchat.control.journal import Journal
+from p2pchat.control.listening import ControlFactory, ControlService
+from p2pchat.control.methods import Methods
 from p2pchat.links.listener import DEFAULT_PORT
 from p2pchat.node import Node
 from p2pchat.options import EnvironmentOptions, address, check_port_is_free, file, folder, interface, number
@@ -148,7 +151,9 @@ class Options(EnvironmentOptions):
         try:
             # What is wrong is told before any folder is made.
             shared, rules = self._read_namespace_key(), self._read_rules()
-            claimed = claim_folder(self.twistd, given, namespace, name, label=str(self.own), choose="name")
+            claimed = self.claimed = claim_folder(
+                self.twistd, given, namespace, name, label=str(self.own), choose="name"
+            )
             logfile.install(self.twistd, claimed)
             self.own_keys = self._load_keys(keys_folder(given, self.own), rules, shared)
         except KeysUnusable as problem:
@@ -168,7 +173,7 @@ class Options(EnvironmentOptions):
             identity,
             Pins(place / PEERS_FILE),
             Certificates(identity),
-            now_ms=lambda: time.time_ns() // 1_000_000,
+            now_ms=now_ms,
             random_bytes=os.urandom,
             rules=rules,
             namespace_key=shared,
@@ -198,6 +203,11 @@ class Options(EnvironmentOptions):
         return self["peers"] or self.environment.get(self.variable("peer"), "").replace(",", " ").split()
 
 
+def now_ms() -> int:
+    """Return the time of day, in ms since 1970."""
+    return time.time_ns() // 1_000_000
+
+
 def _address_or_none(text: str) -> Address | None:
     if text.strip().lower() == "none":
         return None
@@ -222,26 +232,39 @@ def makeService(options: Options, reactor: Reactor | None = None) -> IService:
         timestamp=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         keys=options.own_keys,
     )
-    if options.twistd["nodaemon"]:
-        _add_console(node, options, reactor)
-    return node
 
-
-def _add_console(node: Node, options: Options, reactor: Any) -> None:
     def quit_() -> None:
         # The signal that ends us may have come a moment before the user's /quit.
         with suppress(ReactorNotRunning):
-            reactor.stop()
+            cast(Any, reactor).stop()
 
-    def session(show: Callable[[str], None]) -> Session:
+    def session(show: Callable[[str], None], quit: Callable[[], None]) -> Session:
         return Session(
             node,
             show=show,
-            quit=quit_,
+            quit=quit,
             clock_time=lambda: datetime.now().astimezone().strftime("%H:%M:%S"),
             set_log_level=logfile.set_level,
         )
 
+    journal = Journal(os.urandom(6).hex(), now_ms)
+    node.listen(journal.add)
+    control = ControlFactory(Methods(node, journal, quit_), journal, session)
+    node.count(journal.sizes)
+    node.count(control.sizes)
+    ControlService(reactor, options.claimed, control).setServiceParent(node)
+    if options.twistd["nodaemon"]:
+        _add_console(node, options, reactor, lambda show: session(show, quit_), quit_)
+    return node
+
+
+def _add_console(
+    node: Node,
+    options: Options,
+    reactor: Reactor,
+    session: Callable[[Callable[[str], None]], Session],
+    quit_: Callable[[], None],
+) -> None:
     # Where input or output was closed before we began (Python has None for it then), its number belongs
     # to something else by now, such as the reactor.
     console = StdioConsole(

@@ -32,7 +32,7 @@ class Telling:
 
     def tell(self, event: events.Event) -> None:
         """Tell all listeners."""
-        for listener in self.listeners:
+        for listener in [*self.listeners]:  # one may end another, or itself
             try:
                 listener(event)
             except Exception:

@@ -34,13 +34,14 @@ FLOORS = {
     "options": 5,
     "state": 5,
     "steady": 5,
+    "control": 6,
     "simulation": 6,
     "testing": 7,
     "keys_command": 6,
     "command": 7,
     "__main__": 8,
-    "rendezvous_tap": 6,
-    "tap": 6,
+    "rendezvous_tap": 7,
+    "tap": 7,
 }
 
 #: Rooms that may see less than all that is below them: events and settings are values alone.

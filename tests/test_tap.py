@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any, cast
+from unittest import mock
 
 from twisted.application.service import IService
 from twisted.internet.error import ReactorNotRunning
@@ -81,6 +82,11 @@ class SignalledReactor(MemoryHost):
     def __init__(self, network: MemoryNetwork) -> None:
         super().__init__(network, "10.0.1.1")
         self.stops = 0
+
+    def listenUNIX(self, path: str, factory: object, mode: int) -> Any:
+        """Listen, as far as anybody here looks."""
+        self.control = path, mode
+        return mock.Mock()
 
     def stop(self) -> None:
         """Stop; as Twisted's does, only once."""

@@ -80,7 +80,8 @@ class Session:
         #: Questions whose answer was not shown yet.
         self._open_questions = 0
         self._is_over = False
-        node.listen(self._told)
+        #: To be called when the surface is gone.
+        self.close = node.listen(self._told)
 
     @property
     def is_idle(self) -> bool:
@@ -137,7 +138,7 @@ class Session:
 
     @_do.register
     def _(self, command: commands.Peers) -> None:
-        shown = [peer_id for peer_id in self._known() if _is_in(peer_id, command.scope)]
+        shown = [peer_id for peer_id in self._node.known() if _is_in(peer_id, command.scope)]
         if not shown:
             self._show(f"Nobody else is known in {visible_name(str(command.scope))}.")
             return
@@ -168,7 +169,10 @@ class Session:
             return
         self._show_table(rendering.LINK_HEADING, links, lambda link: rendering.link_row(link, now_s))
         relayed = [
-            way for dst in sorted(self._relayed()) for way in routes.ways(dst, now_s) if not way.is_direct
+            way
+            for dst in sorted(self._node.relayed())
+            for way in routes.ways(dst, now_s)
+            if not way.is_direct
         ]
         if relayed:
             self._show_table(rendering.ROUTE_HEADING, relayed, lambda way: rendering.route_row(way, now_s))
@@ -230,8 +234,8 @@ class Session:
         self._show(f"You are {visible_name(node.own)}, for {rendering.duration(node.uptime_s)}.")
         self._show(f"Listening on port {node.switchboard.port}, known to others as {node.advertised_port}.")
         self._show(self._rendezvous_status())
-        relayed = len(self._relayed() - node.neighbours.keys())
-        self._show(rendering.linked(len(node.neighbours), len(self._known()), relayed))
+        relayed = len(node.relayed() - node.neighbours.keys())
+        self._show(rendering.linked(len(node.neighbours), len(node.known()), relayed))
         for line in rendering.keys(node.gate.trust, list(node.neighbours.values())):
             self._show(line)
         self._show(f"Messages that wait for their outcome: {len(node.router.pending)}.")
@@ -319,14 +323,6 @@ class Session:
             self._show(line)
         if len(things) > MAX_ROWS:
             self._show(f"... and {len(things) - MAX_ROWS} more.")
-
-    def _known(self) -> set[PeerId]:
-        dialled = {dialler.peer_id for dialler in self._node.switchboard.diallers if dialler.peer_id}
-        return {*self._node.roster, *self._node.neighbours, *dialled, *self._relayed()}
-
-    def _relayed(self) -> set[PeerId]:
-        """Those that can be reached through others."""
-        return {route.dst for route in self._node.router.routes if not route.is_direct}
 
     def _peer_row(self, peer_id: PeerId) -> tuple[str, ...]:
         neighbour = self._node.neighbours.get(peer_id)

@@ -1,0 +1,1 @@
+"""Programs of the same user talk to a node that runs (docs/control.md)."""

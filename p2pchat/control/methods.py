@@ -1,0 +1,212 @@
+"""What programs can ask of a node: the methods of its control socket (docs/control.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.python.failure import Failure
+
+from p2pchat import __version__, events
+from p2pchat.control.journal import Journal
+from p2pchat.control.rpc import Code, RpcError
+from p2pchat.links.dialler import DialFailed
+from p2pchat.links.questions import LinkClosed
+from p2pchat.node import Node, NotLinked
+from p2pchat.protocol.errors import ProtocolError
+from p2pchat.protocol.names import BadName, Destination, PeerId, ToPeer, parse_destination, parse_peer
+from p2pchat.routing.delivery import Delivery, State
+from p2pchat.trust.cards import fingerprint
+
+#: The version of this interface. What is added does not change it; what is taken away does.
+VERSION = 1
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """No parameters."""
+
+
+class Message(msgspec.Struct, forbid_unknown_fields=True):
+    """What is said, and to whom: ``@peer``, ``#namespace`` or ``*``."""
+
+    to: str
+    text: str
+
+
+class Peer(msgspec.Struct, forbid_unknown_fields=True):
+    """A peer, as a user types it."""
+
+    peer: str
+
+
+class Methods:
+    """Answers what is asked. `tap.makeService` creates one for all connections.
+
+    :param quit: ends the program.
+    """
+
+    def __init__(self, node: Node, journal: Journal, quit: Callable[[], None]) -> None:
+        self._node = node
+        self._journal = journal
+        self._quit = quit
+        #: msg_id -> who waits for the outcome. Not longer than what the router lets be open.
+        self._waiting: dict[str, Deferred[str]] = {}
+        self._methods: dict[str, tuple[type[msgspec.Struct], Callable[[Any], Any]]] = {
+            "hello": (Nothing, self._hello),
+            "status": (Nothing, self._status),
+            "peers": (Nothing, self._peers),
+            "send": (Message, self._send),
+            "connect": (Peer, self._connect),
+            "disconnect": (Peer, self._disconnect),
+            "ping": (Peer, self._ping),
+            "counters": (Nothing, lambda _: self._node.counters()),
+            "stop": (Nothing, self._stop),
+        }
+        node.listen(self._told)
+
+    def call(self, name: str, params: dict[str, Any]) -> Deferred[Any]:
+        """Do what is asked; fires with the result, in values of JSON.
+
+        Fails with `RpcError`, or with anything else where we have a defect.
+
+        :raises RpcError: there is no such method, or it takes other parameters.
+        """
+        if name not in self._methods:
+            known = ", ".join(sorted([*self._methods, "subscribe", "command"]))
+            raise RpcError(Code.METHOD, f"there is no method {name[:40]!a}; there are: {known}")
+        kind, method = self._methods[name]
+        return maybeDeferred(method, read_params(params, kind)).addErrback(self._refuse)
+
+    # The methods.
+
+    def _hello(self, _: Nothing) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "program": f"p2pchat {__version__}",
+            "peer_id": self._node.own,
+            "cursor": self._journal.cursor(self._journal.next - 1),
+        }
+
+    def _status(self, _: Nothing) -> dict[str, Any]:
+        node, registration = self._node, self._node.registration
+        trust = node.gate.trust
+        return {
+            "peer_id": node.own,
+            "uptime_s": node.uptime_s,
+            "port": node.switchboard.port,
+            "advertised_port": node.advertised_port,
+            "fingerprint": None if trust is None else fingerprint(trust.identity.key),
+            "rendezvous": None
+            if registration is None
+            else {
+                "address": str(registration.address),
+                "is_registered": bool(registration.registered),
+                "is_hosted": node.rendezvous is not None,
+                "trouble": registration.trouble or None,
+            },
+            "neighbours": len(node.neighbours),
+            "known": len(node.known()),
+            "open_messages": len(node.router.pending),
+        }
+
+    def _peers(self, _: Nothing) -> list[dict[str, Any]]:
+        return [self._peer(peer_id) for peer_id in sorted(self._node.known())]
+
+    def _peer(self, peer_id: PeerId) -> dict[str, Any]:
+        node = self._node
+        near, listed = node.neighbours.get(peer_id), node.roster.get(peer_id)
+        route = node.router.routes.best(peer_id, node.now_s)
+        return {
+            "peer_id": peer_id,
+            "registered_at": None if listed is None else str(listed),
+            "linked_at": None if near is None else str(near.link.address),
+            "is_encrypted": near is not None and near.is_encrypted,
+            "is_plain": near is not None and near.plain,
+            "is_verified": node.gate.is_verified(peer_id),
+            "rtt_s": near.rtt_s if near is not None else route.rtt_s if route is not None else None,
+            "via": None if near is not None or route is None else route.hop,
+        }
+
+    def _send(self, message: Message) -> Any:
+        to = self._destination(message.to)
+        if not isinstance(to, ToPeer):
+            took = self._node.publish(to, message.text)
+            return took.addCallback(lambda neighbours: {"neighbours": neighbours})
+        delivery = self._node.send(to.peer_id, message.text)
+        if delivery.is_over:
+            return _outcome(delivery, delivery.why)
+        done: Deferred[str] = Deferred()
+        self._waiting[delivery.msg_id] = done
+        return done.addCallback(lambda why: _outcome(delivery, why))
+
+    def _connect(self, params: Peer) -> Deferred[dict[str, Any]]:
+        linked = self._node.connect(self._peer_id(params.peer))
+        return linked.addCallback(lambda link: {"address": str(link.address)})
+
+    def _disconnect(self, params: Peer) -> dict[str, Any]:
+        return {"was_linked": self._node.disconnect(self._peer_id(params.peer))}
+
+    def _ping(self, params: Peer) -> Deferred[dict[str, Any]]:
+        return self._node.ping(self._peer_id(params.peer)).addCallback(lambda rtt_s: {"rtt_s": rtt_s})
+
+    def _stop(self, _: Nothing) -> None:
+        self._quit()
+
+    # Inside.
+
+    def _destination(self, text: str) -> Destination:
+        return parse_destination(text, self._node.own.namespace)
+
+    def _peer_id(self, text: str) -> PeerId:
+        return parse_peer(text, self._node.own.namespace)
+
+    def _told(self, event: events.Event) -> None:
+        if isinstance(event, events.MessageConfirmed | events.MessageFailed):
+            waiting = self._waiting.pop(event.msg_id, None)
+            if waiting is not None:
+                waiting.callback(event.why if isinstance(event, events.MessageFailed) else "")
+
+    def _refuse(self, failure: Failure) -> None:
+        """Say in the words of JSON-RPC why it was not done."""
+        problem = failure.value
+        match problem:
+            case BadName():
+                raise RpcError(Code.PARAMS, str(problem))
+            case ProtocolError():
+                raise RpcError(Code.REFUSED, problem.detail, str(problem.code))
+            case DeferredTimeout():
+                raise RpcError(Code.REFUSED, "no answer came in time", "timeout")
+            case NotLinked():
+                raise RpcError(Code.REFUSED, str(problem), "not_linked")
+            case DialFailed() | LinkClosed():
+                raise RpcError(Code.REFUSED, str(problem), "link_failed")
+            case _:
+                failure.raiseException()
+
+
+def read_params(params: dict[str, Any], kind: type[Any]) -> Any:
+    """Read the parameters of a method.
+
+    :raises RpcError: they are not what it takes; the text says what is wrong.
+    """
+    try:
+        return msgspec.convert(params, kind)
+    except msgspec.ValidationError as problem:
+        raise RpcError(Code.PARAMS, str(problem)) from None
+
+
+def _outcome(delivery: Delivery, why: str) -> dict[str, Any]:
+    is_confirmed = delivery.state is State.CONFIRMED
+    return {
+        "msg_id": delivery.msg_id,
+        "is_confirmed": is_confirmed,
+        "is_proved": is_confirmed and delivery.is_proved,
+        "took_s": delivery.took_s if is_confirmed else None,
+        "tries": delivery.tries,
+        "via": delivery.via or None,
+        "reason": None if is_confirmed else str(delivery.code),
+        "why": None if is_confirmed else why,
+    }

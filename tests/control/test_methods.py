@@ -1,0 +1,122 @@
+"""What programs can ask of a node."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from unittest import mock
+
+from twisted.internet.defer import Deferred, TimeoutError, fail
+
+from p2pchat.control.rpc import Code
+from p2pchat.links.dialler import DialFailed
+from p2pchat.links.questions import LinkClosed
+from p2pchat.node import Node
+from p2pchat.routing.discovery import SEEK_S
+from p2pchat.trust.cards import fingerprint
+from tests.control.clients import ControlTestCase
+
+
+class MethodTests(ControlTestCase):
+    def later(self, method: str, **params: Any) -> Any:
+        """Ask for something that takes a moment; return what came of it."""
+        self.assertEqual(self.client.asks(method, **params), [])
+        self.pass_time(1)
+        [answer] = self.client.gets()
+        return answer["result"]
+
+    def test_send(self) -> None:
+        """A message is answered when its outcome is known: that it was confirmed."""
+        outcome = self.later("send", to="@bob", text="hi")
+        self.assertTrue(outcome.pop("msg_id"))
+        self.assertAlmostEqual(outcome.pop("took_s"), 0.002)
+        self.assertEqual(outcome, {
+            "is_confirmed": True, "is_proved": True, "tries": 1, "via": "bob@UnB",
+            "reason": None, "why": None,
+        })  # fmt: skip
+        self.assertIn("alice@UnB to @bob@UnB: hi", self.bob.screen[-1])
+
+    def test_send_failed(self) -> None:
+        """A message that fails is answered with the reason, by its name and in words."""
+        self.client.asks("send", to="@carol", text="hi")
+        self.pass_time(SEEK_S + 1)
+        outcome = self.client.gets()[-1]["result"]
+        self.assertEqual((outcome["is_confirmed"], outcome["reason"]), (False, "no_route"))
+        self.assertIn("its address is not known", outcome["why"])
+        self.assertEqual((outcome["took_s"], outcome["via"]), (None, None))
+
+    def test_send_over_at_once(self) -> None:
+        """One that fails while it is said is answered, too."""
+        delivery = self.alice.node.send(self.bob.own, "x")
+        self.pass_time(1)
+        with mock.patch.object(Node, "send", return_value=delivery):
+            self.assertTrue(self.client.result("send", to="@bob", text="x")["is_confirmed"])
+
+    def test_send_refused(self) -> None:
+        """What cannot be said at all is refused."""
+        problem = self.client.error("send", to="@alice", text="hi")
+        self.assertEqual((problem["code"], problem["data"]), (Code.REFUSED, {"reason": "bad_format"}))
+        self.assertIn("is yourself", problem["message"])
+
+    def test_send_to_many(self) -> None:
+        """To a namespace or all, it tells how many neighbours took it."""
+        for to in ("#UnB", "*"):
+            self.assertEqual(self.client.result("send", to=to, text="hi"), {"neighbours": 1})
+
+    def test_gone_before_the_outcome(self) -> None:
+        """Who is gone when the outcome comes gets nothing, and nobody is hurt."""
+        self.client.asks("send", to="@bob", text="hi")
+        self.client.protocol.connectionLost()
+        self.pass_time(1)
+        self.assertEqual(self.client.gets(), [])
+
+    def test_status(self) -> None:
+        """It tells who we are and how we do."""
+        status = self.client.result("status")
+        trust = self.alice.node.gate.trust
+        assert trust is not None
+        self.assertEqual(status.pop("uptime_s"), 6.0)
+        self.assertEqual(status.pop("rendezvous")["is_registered"], True)
+        self.assertEqual(status, {
+            "peer_id": "alice@UnB", "port": 7070, "advertised_port": 7070, "neighbours": 1, "known": 1,
+            "fingerprint": fingerprint(trust.identity.key), "open_messages": 0,
+        })  # fmt: skip
+
+    def test_peers(self) -> None:
+        """It tells of each peer that is known how it is reached."""
+        [bob] = self.client.result("peers")
+        self.assertTrue(bob.pop("linked_at") and bob.pop("registered_at"))
+        self.assertIsInstance(bob.pop("rtt_s"), float)
+        self.assertEqual(bob, {
+            "peer_id": "bob@UnB", "is_encrypted": True, "is_plain": False, "is_verified": False, "via": None,
+        })  # fmt: skip
+
+    def test_links(self) -> None:
+        """Links are measured, ended and made."""
+        self.assertAlmostEqual(self.later("ping", peer="bob")["rtt_s"], 0.002)
+        self.assertEqual(self.client.result("disconnect", peer="bob"), {"was_linked": True})
+        self.assertEqual(self.client.result("disconnect", peer="bob"), {"was_linked": False})
+        self.assertEqual(self.client.error("ping", peer="bob")["data"], {"reason": "not_linked"})
+        self.pass_time(1)
+        self.assertIn(":7070", self.later("connect", peer="@bob@UnB")["address"])
+
+    def test_refused(self) -> None:
+        """What goes wrong with a link has a reason for programs."""
+        for problem, reason in (
+            (TimeoutError(), "timeout"),
+            (LinkClosed("gone"), "link_failed"),
+            (DialFailed("no"), "link_failed"),
+        ):
+            failed: Deferred[float] = fail(problem)
+            with mock.patch.object(Node, "ping", return_value=failed):
+                told = self.client.error("ping", peer="bob")
+            self.assertEqual((told["code"], told["data"]), (Code.REFUSED, {"reason": reason}))
+
+    def test_counters(self) -> None:
+        """All that is counted can be had, also by programs."""
+        self.assertEqual(self.client.result("counters"), json.loads(json.dumps(self.alice.node.counters())))
+
+    def test_stop(self) -> None:
+        """The program is ended once the answer is written."""
+        self.assertIsNone(self.client.result("stop"))
+        self.assertEqual(self.desk.stops, 1)

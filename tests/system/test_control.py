@@ -1,0 +1,82 @@
+"""The control socket of a real daemon."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+from typing import Any
+
+from tests.system.machine import DEADLINE_S, SystemTests
+
+
+class ControlTests(SystemTests):
+    def daemon(self, name: str, *words: str) -> int:
+        """Start a daemon; return the number of its process."""
+        start = self.machine.twistd("p2pchat", "--name", name, "--rendezvous", "none", *words)
+        self.assertEqual(start.ended(), 0)
+        return int((self.place(name) / "twistd.pid").read_text())
+
+    def place(self, name: str) -> Any:
+        return self.machine.state / "p2pchat" / "lobby" / name
+
+    def connect(self, name: str) -> Any:
+        """Connect to the socket of a peer; return a file to read and write."""
+        # Network namespaces do not divide sockets that are in folders.
+        client = socket.socket(socket.AF_UNIX)
+        self.addCleanup(client.close)
+        client.settimeout(DEADLINE_S)
+        client.connect(str(self.place(name) / "control"))
+        file = client.makefile("rw")
+        self.addCleanup(file.close)
+        return file
+
+    def ask(self, file: Any, method: str, **params: Any) -> Any:
+        """Ask, and wait for the answer."""
+        file.write(json.dumps({"jsonrpc": "2.0", "id": method, "method": method, "params": params}) + "\n")
+        file.flush()
+        while (answer := json.loads(file.readline())).get("id") != method:
+            pass
+        return answer["result"]
+
+    def test_daemons(self) -> None:
+        """Two daemons talk; programs say something, see it come, go, and come back to what they missed."""
+        self.daemon("alice", "--port", "7301")
+        pid = self.daemon("bob", "--port", "7302", "--peer", "127.0.0.1:7301")
+        mode = (self.place("alice") / "control").stat().st_mode
+        self.assertEqual((stat.S_ISSOCK(mode), stat.S_IMODE(mode)), (True, 0o600))
+        alice, bob = self.connect("alice"), self.connect("bob")
+        self.assertEqual(self.ask(alice, "hello")["peer_id"], "alice@lobby")
+        seen = self.ask(alice, "subscribe", after="start", kinds=["message_arrived"])["cursor"]
+        self.assertTrue(self.ask(bob, "send", to="@alice", text="one")["is_confirmed"])
+        told = json.loads(alice.readline())["params"]
+        self.assertEqual((told["data"]["payload"], told["data"]["protection"]), ("one", "link"))
+        self.assertNotEqual(told["cursor"], seen)
+        alice.close()
+        self.assertTrue(self.ask(bob, "send", to="@alice", text="two")["is_confirmed"])
+        again = self.connect("alice")
+        self.assertEqual(self.ask(again, "subscribe", after=told["cursor"])["missed"], 0)
+        self.assertEqual(json.loads(again.readline())["params"]["data"]["payload"], "two")
+        self.ask(again, "command", line="/status")
+        self.assertIn("You are alice@lobby", json.loads(again.readline())["params"]["line"])
+        ended = self.watch(pid)
+        self.ask(bob, "stop")
+        self.assertEqual(bob.readline(), "")
+        self.wait_for_exit(ended)
+        self.assertFalse((self.place("bob") / "control").exists())
+
+    def test_killed(self) -> None:
+        """What a killed daemon leaves is replaced by the next one; signals end it and remove the socket."""
+        pid = self.daemon("alice")
+        ended = self.watch(pid)
+        os.kill(pid, signal.SIGKILL)
+        self.wait_for_exit(ended)
+        self.assertTrue((self.place("alice") / "control").exists())
+        pid = self.daemon("alice")
+        self.assertEqual(self.ask(self.connect("alice"), "hello")["peer_id"], "alice@lobby")
+        ended = self.watch(pid)
+        os.kill(pid, signal.SIGTERM)
+        self.wait_for_exit(ended)
+        self.assertFalse((self.place("alice") / "control").exists())
