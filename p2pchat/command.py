@@ -1,4 +1,4 @@
-"""The command ``p2pchat``: ``simulate`` and ``replay``, and those about keys."""
+"""The command ``p2pchat``: ``simulate`` and ``replay``, those to peers that run, and those about keys."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import IO, Any, ClassVar, TextIO
 from tqdm import tqdm
 from twisted.python import usage
 
+from p2pchat.control_command import EventsOptions, SendOptions, StatusOptions
 from p2pchat.keys_command import IdentityOptions, NamespaceKeyOptions
 from p2pchat.options import StrictOptions, number
 from p2pchat.simulation.invariants import log_nothing
@@ -193,6 +194,9 @@ class Options(StrictOptions):
 
     synopsis = "Usage: p2pchat"
     subCommands: ClassVar[list[list[Any]]] = [
+        ["status", None, StatusOptions, "Tell how your peers do that run."],
+        ["send", None, SendOptions, "Let a peer that runs say something, and tell what came of it."],
+        ["events", None, EventsOptions, "Print what happens at a peer that runs."],
         ["simulate", None, SimulateOptions, "Run a network of real peers on simulated time, through faults."],
         ["replay", None, ReplayOptions, "Walk through what simulate --trace has written."],
         ["identity", None, IdentityOptions, "Show the key of a peer, copy it, move it to another machine."],
@@ -205,7 +209,9 @@ class Options(StrictOptions):
         :raises UsageError: there is none.
         """
         if self.subCommand is None:
-            raise usage.UsageError("expected a command: simulate, replay, identity or namespace-key")
+            raise usage.UsageError(
+                "expected a command: status, send, events, simulate, replay, identity or namespace-key"
+            )
 
 
 def run_with_progress(simulation: Simulation, err: TextIO) -> None:

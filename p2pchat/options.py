@@ -26,16 +26,21 @@ class StrictOptions(usage.Options):
         print(f"p2pchat {__version__}")
         raise SystemExit(0)
 
-    #: A word that belongs to no option may stand in front of them, such as a file.
+    #: Words that belong to no option may stand in front of them, such as a file.
     takes_word = False
+
+    #: How many did.
+    _leading = 0
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """Read a command line.
 
         :raises UsageError: it is wrong; the text can be printed, whatever bytes stood there.
         """
-        if self.takes_word and options and not options[0].startswith("-"):
-            options = [*options[1:], options[0]]
+        if self.takes_word and options:
+            leading = next((at for at, word in enumerate(options) if word.startswith("-")), len(options))
+            # getopt takes no option behind a word.
+            options, self._leading = [*options[leading:], *options[:leading]], leading
         try:
             super().parseOptions(options)
         except usage.UsageError as problem:
@@ -50,6 +55,11 @@ class StrictOptions(usage.Options):
             raise usage.UsageError(
                 f"{words[0]!a} follows no option; a value stands behind its option: --option value"
             )
+
+    def in_order(self, words: Sequence[str]) -> list[str]:
+        """Return the words that `parseArgs` gets in the order in which they were typed."""
+        rest = len(words) - self._leading
+        return [*words[rest:], *words[:rest]]
 
 
 class EnvironmentOptions(StrictOptions):

@@ -37,9 +37,10 @@ FLOORS = {
     "control": 6,
     "simulation": 6,
     "testing": 7,
+    "control_command": 7,
     "keys_command": 6,
-    "command": 7,
-    "__main__": 8,
+    "command": 8,
+    "__main__": 9,
     "rendezvous_tap": 7,
     "tap": 7,
 }

@@ -105,7 +105,7 @@ class ShowTests(KeysCommandTestCase):
             ),
             (("identity", "show", "alice"), "expected nothing more, got 1 words"),
             (("identity", "export", "--name", "a"), "expected one file, got 0 words"),
-            (("identity", "import", "a", "b", "--name", "a"), "expected one file, got 4 words"),
+            (("identity", "import", "a", "b", "--name", "a"), "expected one file, got 2 words"),
             (("identity", "import", "", "--name", "a"), "expected a file, got ''"),
             (
                 ("identity", "show", "--name", "a", "--data-dir", "\0"),

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from p2pchat.console.session import Session
-from p2pchat.control.journal import Journal, NoSuchCursor
+from p2pchat.control.journal import KINDS, Journal, NoSuchCursor
 from p2pchat.control.methods import Methods, read_params
 from p2pchat.control.rpc import Code, Id, Request, RpcError, error, notification, read_request, reply
 from p2pchat.protocol.framing import LineBuffer, TooLong
@@ -179,6 +179,9 @@ class ControlProtocol(Protocol):
 
     def _subscribe(self, request: Request) -> None:
         wanted: Subscribe = read_params(request.params, Subscribe)
+        unknown = (wanted.kinds or frozenset()) - KINDS
+        if unknown:
+            raise RpcError(Code.PARAMS, f"there is no kind of event {min(unknown)[:40]!a}")
         missed: int | None = 0
         self._next, self._kinds = self._journal.next, wanted.kinds
         if wanted.after is not None:

@@ -6,7 +6,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 import msgspec
@@ -50,6 +50,10 @@ def _data(event: Event) -> Any:
     fields = ((name, getattr(event, name)) for name in event.__struct_fields__)
     plain = {name: str(value) if isinstance(value, Address) else value for name, value in fields}
     return msgspec.to_builtins(plain, enc_hook=str)  # a PeerId is a str, but of another type
+
+
+#: All kinds of events.
+KINDS = frozenset(kind_of(event) for event in get_args(Event))
 
 
 class Journal:
@@ -121,4 +125,8 @@ class Journal:
 
     def sizes(self) -> dict[str, int]:
         """How much is kept, and for how many."""
-        return {"control_events": len(self._entries), "control_event_bytes": self._bytes}
+        return {
+            "control_events": len(self._entries),
+            "control_event_bytes": self._bytes,
+            "control_followers": len(self.followers),
+        }

@@ -20,25 +20,16 @@ from p2pchat.console.session import Session
 from p2pchat.control.connection import ControlProtocol
 from p2pchat.control.journal import Journal
 from p2pchat.control.methods import Methods
-
-#: What the socket is called in the folder of its peer.
-SOCKET = "control"
+from p2pchat.control.place import SOCKET, NoControl, within_reach
 
 #: Programs that may be there at once.
 MAX_CLIENTS = 64
-
-#: The longest path of a socket, in bytes, on all systems that we run on.
-MAX_PATH = 100
 
 #: Seconds until a program that does not take a connection counts as one that listens.
 PROBE_S = 1.0
 
 #: What Linux tells of who connected: process, user, group.
 _CREDENTIALS = struct.Struct("3i")
-
-
-class NoControl(Exception):
-    """The socket cannot be used; the text says why."""
 
 
 class ControlFactory(Factory):
@@ -138,19 +129,6 @@ def peer_user(transport: Any) -> int | None:
         return None
     raw = transport.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     return int(_CREDENTIALS.unpack(raw)[1])
-
-
-def within_reach(path: Path, folder: int) -> str:
-    """Return a path of a socket that is short enough for the system, whatever it is called.
-
-    :param folder: the descriptor of its folder, to stay open while the path is used.
-    :raises NoControl: there is none.
-    """
-    if len(os.fsencode(path)) <= MAX_PATH:
-        return str(path)
-    if not Path("/proc/self/fd").exists():
-        raise NoControl(f"its path has more than {MAX_PATH} bytes; choose a shorter --data-dir")
-    return f"/proc/self/fd/{folder}/{path.name}"
 
 
 def remove_dead(path: Path) -> None:

@@ -82,6 +82,7 @@ class RequestTests(ControlTestCase):
             ("ping", {"peer": "@"}, "1 to 64 characters"),
             ("subscribe", {"after": "x"}, "expected a cursor"),
             ("subscribe", {"kinds": 5}, "`$.kinds`"),
+            ("subscribe", {"kinds": ["message_arived"]}, "no kind of event 'message_arived'"),
             ("command", {"line": None}, "`$.line`"),
         ):
             problem = self.client.error(method, **params)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat import events
 from p2pchat.addresses import Address
 from p2pchat.control import journal as journal_module
-from p2pchat.control.journal import START, Journal, NoSuchCursor, kind_of
+from p2pchat.control.journal import KINDS, START, Journal, NoSuchCursor
 from p2pchat.protocol.names import PeerId
 from p2pchat.protocol.protection import Protection
 from tests.keys import NOON_MS
@@ -58,7 +59,7 @@ class JournalTests(SynchronousTestCase):
             self.journal.add(event)
             params = json.loads(self.journal[self.journal.next - 1].line)["params"]
             self.assertEqual((params["kind"], params["data"][field]), (kind, value))
-        self.assertEqual(len({kind_of(kind) for kind in events.Event.__args__}), len(events.Event.__args__))
+        self.assertEqual(len(KINDS), len(get_args(events.Event)))
 
     def test_resume(self) -> None:
         """Who comes back goes on behind what it saw; a new one at the start or at the end."""
@@ -94,7 +95,7 @@ class JournalTests(SynchronousTestCase):
         self.assertGreater(kept, 1000)
         self.assertEqual(self.journal.sizes()["control_event_bytes"], kept)
         self.add(1, "y" * 3000)
-        self.assertEqual(self.journal.sizes(), {"control_events": 0, "control_event_bytes": 0})
+        self.assertEqual({*self.journal.sizes().values()}, {0})
         self.assertEqual(self.journal.resume("run-50"), (52, 1))
 
     @given(st.lists(st.integers(1, 6)), st.integers(0, 30))

@@ -14,16 +14,8 @@ from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.control import listening
-from p2pchat.control.listening import (
-    MAX_PATH,
-    SOCKET,
-    ControlFactory,
-    ControlService,
-    NoControl,
-    peer_user,
-    remove_dead,
-    within_reach,
-)
+from p2pchat.control.listening import ControlFactory, ControlService, peer_user, remove_dead
+from p2pchat.control.place import MAX_PATH, SOCKET, NoControl, within_reach
 
 
 class ListeningReactor:

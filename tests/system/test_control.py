@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import stat
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
-from tests.system.machine import DEADLINE_S, SystemTests
+import p2pchat
+from tests.system.machine import DEADLINE_S, PATH, SystemTests
+
+P2PCHAT = [sys.executable, "-m", "p2pchat"]
+
+DOCS = Path(p2pchat.__file__).parent.parent / "docs"
 
 
 class ControlTests(SystemTests):
@@ -66,6 +75,55 @@ class ControlTests(SystemTests):
         self.assertEqual(bob.readline(), "")
         self.wait_for_exit(ended)
         self.assertFalse((self.place("bob") / "control").exists())
+
+    def p2pchat(self, *words: str) -> tuple[int, str]:
+        """Run a command to its end; return its status and what it printed."""
+        process = self.machine.run(*P2PCHAT, *words)
+        status = process.ended()
+        return status, "\n".join(process.output)
+
+    def test_commands(self) -> None:
+        """Scripts say something, hear what happens, and see how all peers do."""
+        self.assertEqual(self.p2pchat("send", "alice", "@bob", "hi")[0], 3)
+        self.daemon("alice", "--port", "7301")
+        self.daemon("bob", "--port", "7302", "--peer", "127.0.0.1:7301")
+        events = self.machine.run(*P2PCHAT, "events", "bob", "--json", "--after", "start")
+        events.until('"kind": "neighbour_up"')
+        status, shown = self.p2pchat("send", "alice", "@bob", "from a script")
+        self.assertEqual(status, 0)
+        self.assertRegex(shown, r"^confirmed in [0-9.]+ ms$")
+        events.until('"payload": "from a script"')
+        self.assertEqual(self.p2pchat("send", "alice", "bob", "x")[0], 2)
+        self.assertEqual(self.p2pchat("send", "alice", "@nobody", "x")[0], 1)
+        status, shown = self.p2pchat("status")
+        self.assertEqual((status, len(shown.splitlines())), (0, 2))
+        self.ask(self.connect("bob"), "stop")
+        self.assertEqual(events.ended(), 3)
+
+    def test_bot(self) -> None:
+        """The bot of the documents answers who writes to it."""
+        tools = self.machine.folder / "bin"
+        tools.mkdir()
+        script = tools / "p2pchat"
+        script.write_text(f'#!/bin/sh\nexec {shlex.join(P2PCHAT)} "$@"\n')
+        script.chmod(0o755)
+        self.daemon("alice", "--port", "7301")
+        bob = self.machine.peer("bob", "--rendezvous", "none", "--peer", "127.0.0.1:7301")
+        bob.until("alice@lobby is linked")
+        path = {"PATH": f"{tools}:{PATH}"}
+        bot = self.machine.run(sys.executable, str(DOCS / "echo_bot.py"), "alice", environment=path)
+        self.wait_for_follower("alice")
+        bob.say("/msg @alice -hello there")
+        bob.until("alice@lobby to @bob@lobby: you said: -hello there")
+        self.ask(self.connect("alice"), "stop")
+        self.assertEqual(bot.ended(), 0)
+
+    def wait_for_follower(self, name: str) -> None:
+        """Wait until somebody has subscribed, whom we do not see but at the node."""
+        file = self.connect(name)
+        deadline_s = time.monotonic() + DEADLINE_S
+        while self.ask(file, "counters")["control_followers"] == 0:
+            self.assertLess(time.monotonic(), deadline_s)
 
     def test_killed(self) -> None:
         """What a killed daemon leaves is replaced by the next one; signals end it and remove the socket."""

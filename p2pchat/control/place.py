@@ -1,0 +1,45 @@
+"""Where the control socket of a peer is (docs/control.md)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import platformdirs
+
+from p2pchat.protocol.names import PeerId
+
+#: What the socket is called in the state folder of its peer.
+SOCKET = "control"
+
+#: The longest path of a socket, in bytes, on all systems that we run on.
+MAX_PATH = 100
+
+
+class NoControl(Exception):
+    """The socket cannot be used; the text says why."""
+
+
+def state_folder(own: PeerId) -> Path:
+    """Return the folder of a peer that was not given another."""
+    return platformdirs.user_state_path("p2pchat") / own.namespace / own.name
+
+
+def all_folders() -> Iterator[Path]:
+    """Yield the folders with a control socket in the usual place, by namespace and name."""
+    for socket in sorted(platformdirs.user_state_path("p2pchat").glob(f"*/*/{SOCKET}")):
+        yield socket.parent
+
+
+def within_reach(path: Path, folder: int) -> str:
+    """Return a path of a socket that is short enough for the system, whatever it is called.
+
+    :param folder: the descriptor of its folder, to stay open while the path is used.
+    :raises NoControl: there is none.
+    """
+    if len(os.fsencode(path)) <= MAX_PATH:
+        return str(path)
+    if not Path("/proc/self/fd").exists():
+        raise NoControl(f"its path has more than {MAX_PATH} bytes; choose a shorter --data-dir")
+    return f"/proc/self/fd/{folder}/{path.name}"

@@ -1,0 +1,202 @@
+"""``p2pchat send``, ``events`` and ``status``: to talk to peers that run, from scripts (docs/control.md)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar, TextIO
+
+from twisted.python import usage
+
+from p2pchat.console.rendering import duration
+from p2pchat.console.visible import visible, visible_name
+from p2pchat.control.client import Client, NotRunning, Refused
+from p2pchat.control.place import all_folders, state_folder
+from p2pchat.options import EnvironmentOptions, folder
+from p2pchat.protocol.names import BadName, PeerId, parse_peer
+from p2pchat.settings import DEFAULT_NAMESPACE
+
+#: Exit statuses: it did not arrive; the command was wrong or refused; no such peer runs; it may have arrived.
+FAILED, REFUSED, NOT_RUNNING, NOT_CONFIRMED = 1, 2, 3, 4
+
+
+class _RunningOptions(EnvironmentOptions):
+    """A command to a peer that runs."""
+
+    takes_word = True
+
+    #: What the words are, and how many there must be at least.
+    words: ClassVar[tuple[str, ...]] = ("NAME",)
+    least = 1
+
+    optParameters: ClassVar[list[list[Any]]] = [
+        [
+            "data-dir",
+            None,
+            None,
+            "Its folder, if it was given one. [default: under the state folder of the user]",
+        ],
+    ]
+
+    def parseArgs(self, *words: str) -> None:
+        """Take the words.
+
+        :raises UsageError: there are too few or too many.
+        """
+        self.given = self.in_order(words)
+        if not self.least <= len(self.given) <= len(self.words):
+            raise usage.UsageError(f"expected {' '.join(self.words)}, got {len(words)} words")
+
+    def postOptions(self) -> None:
+        """Find the folder of the peer.
+
+        :raises UsageError: the name is none, or the folder cannot be one.
+        """
+        place = self.read("data-dir", folder, None)
+        self.folder = None if place is None else Path(place).absolute()
+        self.own: PeerId | None = None
+        if self.given:
+            try:
+                self.own = parse_peer(self.given[0], DEFAULT_NAMESPACE)
+            except BadName as problem:
+                raise usage.UsageError(f"NAME: {problem}") from None
+
+    def run(self, out: TextIO, err: TextIO) -> int:
+        """Do it, and return the exit status."""
+        try:
+            return self.do(out, err)
+        except NotRunning:
+            who = visible_name(self.own or "the peer")
+            print(
+                f"p2pchat: {who} does not run, or was stopped. Start it: twistd p2pchat --name ...", file=err
+            )
+            return NOT_RUNNING
+        except Refused as problem:
+            print(f"p2pchat: {visible(str(problem))}", file=err)
+            return REFUSED
+
+    def do(self, out: TextIO, err: TextIO) -> int:
+        """Do it, and return the exit status.
+
+        :raises NotRunning: there is no such peer.
+        :raises Refused: it does not do it.
+        """
+        raise NotImplementedError
+
+    def client(self) -> Client:
+        """Connect to the peer.
+
+        :raises NotRunning: there is no such peer.
+        """
+        assert self.own is not None, "where a name is needed, it was asked for"
+        return Client(self.folder or state_folder(self.own))
+
+
+class SendOptions(_RunningOptions):
+    """What ``p2pchat send`` takes."""
+
+    words = ("NAME", "DESTINATION", "TEXT")
+    least = 3
+    synopsis = "NAME DESTINATION TEXT [options]"
+    longdesc = (
+        "Lets a peer that runs say something to @peer, #namespace or *, and waits for what becomes of it. "
+        "The exit status is 0 if it was confirmed, or went to a neighbour where it is to many; "
+        f"{FAILED} if it failed, {REFUSED} if the command is wrong or refused, {NOT_RUNNING} if the peer "
+        f"does not run, {NOT_CONFIRMED} if no confirmation came, so that it may have arrived or not."
+    )
+
+    def do(self, out: TextIO, err: TextIO) -> int:
+        """Say it, and tell what came of it."""
+        _, to, text = self.given
+        with self.client() as client:
+            outcome = client.ask("send", to=to, text=text)
+        if "neighbours" in outcome:
+            count = outcome["neighbours"]
+            if not count:
+                print("p2pchat: not sent: no peer is linked that it concerns", file=err)
+                return FAILED
+            print(f"sent to {count} neighbour{'' if count == 1 else 's'}", file=out)
+            return 0
+        if outcome["is_confirmed"]:
+            print(f"confirmed in {outcome['took_s'] * 1000:.1f} ms", file=out)
+            return 0
+        print(f"p2pchat: {visible(outcome['reason'])}: {visible(outcome['why'])}", file=err)
+        return NOT_CONFIRMED if outcome["reason"] == "not confirmed" else FAILED
+
+
+class EventsOptions(_RunningOptions):
+    """What ``p2pchat events`` takes."""
+
+    synopsis = "NAME [options]"
+    longdesc = (
+        "Prints what happens at a peer that runs, an event a line, until it is stopped or you interrupt. "
+        "docs/control.md says which events there are, and what a cursor is."
+    )
+    optParameters: ClassVar[list[list[Any]]] = [
+        ["after", None, None, "Cursor of the last event that was seen, or start. [default: from now on]"],
+        ["kinds", None, None, "Only these, with commas between, as in message_arrived. [default: all]"],
+    ]
+    optFlags: ClassVar[list[list[Any]]] = [["json", None, "Print JSON, a line each."]]
+
+    def do(self, out: TextIO, err: TextIO) -> int:
+        """Print events as they come."""
+        kinds = self["kinds"] and self["kinds"].split(",")
+        with self.client() as client:
+            begin = client.ask("subscribe", after=self["after"], kinds=kinds)
+            if begin["missed"] != 0:
+                print(f"p2pchat: missed before: {begin['missed'] or 'not known'}", file=err)
+            for told in client.events():
+                if told["method"] == "missed":
+                    print(f"p2pchat: missed here: {told['params']['events']}", file=err)
+                else:
+                    print(self._line(told["params"]), file=out, flush=True)
+        return 0
+
+    def _line(self, event: dict[str, Any]) -> str:
+        if self["json"]:
+            return json.dumps(event)
+        return f"{event['cursor']} {event['kind']} {visible(json.dumps(event['data'], ensure_ascii=False))}"
+
+
+class StatusOptions(_RunningOptions):
+    """What ``p2pchat status`` takes."""
+
+    least = 0
+    synopsis = "[NAME] [options]"
+    longdesc = "Tells how a peer does that runs, or all of this user that are in the usual place."
+    optFlags: ClassVar[list[list[Any]]] = [["json", None, "Print JSON, a line for each peer."]]
+
+    def do(self, out: TextIO, err: TextIO) -> int:
+        """Tell how they do."""
+        if self.own is not None:
+            with self.client() as client:
+                print(self._text(client.ask("status")), file=out)
+            return 0
+        count = 0
+        for place in all_folders():
+            try:
+                with Client(place) as client:
+                    print(self._text(client.ask("status")), file=out)
+            except NotRunning:
+                continue  # it was killed, and left its socket
+            count += 1
+        if not count:
+            print("p2pchat: no peer of yours runs. Start one: twistd p2pchat --name alice", file=err)
+        return 0 if count else NOT_RUNNING
+
+    def _text(self, status: dict[str, Any]) -> str:
+        if self["json"]:
+            return json.dumps(status)
+        rendezvous = status["rendezvous"]
+        if rendezvous is None:
+            listed = "no rendezvous"
+        elif rendezvous["trouble"]:
+            listed = f"rendezvous {rendezvous['address']} does not work: {visible(rendezvous['trouble'])}"
+        else:
+            state = "registered" if rendezvous["is_registered"] else "not registered yet"
+            listed = f"{state} at {rendezvous['address']}"
+        return (
+            f"{visible_name(status['peer_id'])}: up {duration(status['uptime_s'])}, port {status['port']}, "
+            f"{listed}, linked with {status['neighbours']} of {status['known']} known peers, "
+            f"{status['open_messages']} messages open"
+        )
