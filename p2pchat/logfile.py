@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, cast
 
 from twisted.logger import (
+    FileLogObserver,
     FilteringLogObserver,
     ILogObserver,
+    LogEvent,
+    Logger,
     LogLevel,
     LogLevelFilterPredicate,
+    formatEvent,
     textFileLogObserver,
 )
 from twisted.python import usage
@@ -19,40 +25,87 @@ from twisted.python.logfile import LogFile
 MAX_BYTES = 5_000_000
 KEPT_FILES = 4
 
+#: How a line of it is written: for people, or as a JSON object.
+FORMATS = ("text", "json")
+
+_log = Logger()
+
 
 #: Info and above, unless `set_level` changes it. A process has one log, and twistd makes its
 #: observer from a dotted name without arguments, so what that needs stands here.
 _predicate = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
 _path = Path("p2pchat.log")
+_format = "text"
+
+#: The file that is open, as far as we opened one.
+_file: LogFile | None = None
 
 
-def install(twistd: Any, folder: Path) -> None:
+def install(twistd: Any, folder: Path, log_format: str = "text") -> None:
     """Tell twistd to log into a file of ours, unless it was told to log elsewhere.
 
     Runs before twistd opens its log.
 
     :param twistd: the options of twistd itself; its ``logfile`` is absolute afterwards.
     :param folder: where the file is, unless the user gave one.
-    :raises UsageError: the file that the user gave cannot be there.
+    :param log_format: one of `FORMATS`.
+    :raises UsageError: the file that the user gave cannot be there, or is none of ours.
     """
-    global _path
+    global _path, _format
     # The user asked for stdout, for syslog, or for an observer of his own.
     if twistd["logfile"] == "-" or twistd.get("syslog") or twistd["logger"]:
+        if log_format != "text":
+            raise usage.UsageError(
+                f"--log-format {log_format} is for a log in a file: give twistd --logfile FILE"
+            )
         return
     path = Path(twistd["logfile"] or folder / "p2pchat.log").absolute()
     if not path.parent.is_dir() or path.is_dir():
         why = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
         raise usage.UsageError(f"--logfile: {path} cannot be written: {why}")
-    _path = path
+    _path, _format = path, log_format
     twistd["logfile"] = str(_path)
     twistd["logger"] = f"{__name__}.open_log"
 
 
 def open_log() -> ILogObserver:
     """Return what writes the log; twistd calls it."""
-    log_file = LogFile(_path.name, str(_path.parent), rotateLength=MAX_BYTES, maxRotatedFiles=KEPT_FILES)
+    global _file
+    _file = LogFile(_path.name, str(_path.parent), rotateLength=MAX_BYTES, maxRotatedFiles=KEPT_FILES)
     # A LogFile is as much of a file as the observer needs.
-    return FilteringLogObserver(textFileLogObserver(cast(IO[Any], log_file)), [_predicate])
+    file = cast(IO[Any], _file)
+    observer = FileLogObserver(file, _as_json) if _format == "json" else textFileLogObserver(file)
+    return FilteringLogObserver(observer, [_predicate])
+
+
+def reopen() -> None:
+    """Open the file of the log anew, for whoever moved it away: SIGHUP asks for that.
+
+    Where it cannot be opened the old one goes on being written, and says so.
+    """
+    if _file is None:
+        return
+    try:
+        with _path.open("ab"):
+            pass
+    except OSError as problem:
+        _log.error("the log {path!a} cannot be opened anew: {problem}", path=str(_path), problem=problem)
+        return
+    _file.reopen()
+    _log.info("the log was opened anew")
+
+
+def _as_json(event: LogEvent) -> str:
+    """Render an event as one line; the text that the other format has, and what is around it."""
+    fields = {
+        "time": datetime.fromtimestamp(event["log_time"], UTC).isoformat(timespec="milliseconds"),
+        "level": event["log_level"].name,  # what has none does not pass the filter
+        "from": event.get("log_namespace"),
+        "text": formatEvent(event),
+    }
+    if event.get("log_failure") is not None:
+        fields["traceback"] = event["log_failure"].getTraceback()
+    return json.dumps(fields) + "\n"
 
 
 def set_level(level: str) -> None:

@@ -139,6 +139,17 @@ def number(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
+def one_of(words: Sequence[str]) -> Callable[[str], str]:
+    """Return what reads one of some words."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"expected {' or '.join(words)}, got {text!a}")
+        return text
+
+    return parse
+
+
 def interface(text: str) -> str:
     """Read an IP address of this machine.
 

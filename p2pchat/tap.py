@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 from twisted.application.service import IService
 from twisted.internet.error import ReactorNotRunning
@@ -26,12 +26,22 @@ from p2pchat.control.listening import ControlFactory, ControlService
 from p2pchat.control.methods import Methods
 from p2pchat.links.listener import DEFAULT_PORT
 from p2pchat.node import Node
-from p2pchat.options import EnvironmentOptions, address, check_port_is_free, file, folder, interface, number
+from p2pchat.options import (
+    EnvironmentOptions,
+    address,
+    check_port_is_free,
+    file,
+    folder,
+    interface,
+    number,
+    one_of,
+)
 from p2pchat.protocol.names import PeerId, check_own
 from p2pchat.rendezvous.tls import read_authority
 from p2pchat.settings import DEFAULT_NAMESPACE, SHARED_RENDEZVOUS, Settings
 from p2pchat.state import claim_folder
 from p2pchat.steady import steady
+from p2pchat.supervision import Supervision
 from p2pchat.trust.allowed import read_allowed
 from p2pchat.trust.cards import fingerprint
 from p2pchat.trust.certificates import Certificates
@@ -105,6 +115,12 @@ class Options(EnvironmentOptions):
             "the state and data folders of the user]",
         ],
         [
+            "log-format",
+            None,
+            None,
+            "How the log is written: text, or json with an object a line. [default: text]",
+        ],
+        [
             "allow",
             None,
             None,
@@ -148,13 +164,14 @@ class Options(EnvironmentOptions):
         self.own = PeerId.of(name, namespace)
         self.settings = self._read_settings()
         given = self.read("data-dir", folder, None)
+        log_format = self.read("log-format", one_of(logfile.FORMATS), "text")
         try:
             # What is wrong is told before any folder is made.
             shared, rules = self._read_namespace_key(), self._read_rules()
             claimed = self.claimed = claim_folder(
                 self.twistd, given, namespace, name, label=str(self.own), choose="name"
             )
-            logfile.install(self.twistd, claimed)
+            logfile.install(self.twistd, claimed, log_format)
             self.own_keys = self._load_keys(keys_folder(given, self.own), rules, shared)
         except KeysUnusable as problem:
             raise usage.UsageError(str(problem)) from None
@@ -255,7 +272,15 @@ def makeService(options: Options, reactor: Reactor | None = None) -> IService:
     ControlService(reactor, options.claimed, control).setServiceParent(node)
     if options.twistd["nodaemon"]:
         _add_console(node, options, reactor, lambda show: session(show, quit_), quit_)
+    # Who closes the terminal wants us to end; who runs us without one has moved the log away.
+    hung_up = quit_ if options.twistd["nodaemon"] and is_terminal(sys.__stdin__) else logfile.reopen
+    Supervision(reactor, hung_up, options.environment).setServiceParent(node)
     return node
+
+
+def is_terminal(stdin: IO[str] | None) -> bool:
+    """Whether a person types at our input, which may be closed."""
+    return stdin is not None and not stdin.closed and stdin.isatty()
 
 
 def _add_console(

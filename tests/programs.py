@@ -84,6 +84,8 @@ class ProgramTestCase(SynchronousTestCase):
         self.patch(platformdirs, "user_data_path", self.data.joinpath)
         self.patch(state, "_locks", [])
         self.patch(logfile, "_path", Path("p2pchat.log"))
+        self.patch(logfile, "_format", "text")
+        self.patch(logfile, "_file", None)
         self.patch(logfile, "_predicate", LogLevelFilterPredicate(defaultLogLevel=LogLevel.info))
         self.addCleanup(self.end_programs)
         self.sockets = Sockets()

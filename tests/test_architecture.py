@@ -34,6 +34,7 @@ FLOORS = {
     "options": 5,
     "state": 5,
     "steady": 5,
+    "supervision": 5,
     "control": 6,
     "simulation": 6,
     "testing": 7,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+from unittest import mock
 
 from twisted.logger import ILogObserver, Logger, LogLevel, LogPublisher
 from twisted.python import usage
+from twisted.python.failure import Failure
 from twisted.python.logfile import LogFile
 from zope.interface.verify import verifyObject
 
@@ -95,6 +98,68 @@ class PlaceTests(LogTestCase):
         log.info("{text!a}", text="\ud800\n")
         log.info("é")
         self.assertEqual([line.partition("] ")[2] for line in self.lines()], ["'\\ud800\\n'", "é"])
+
+
+class JsonTests(LogTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        logfile.install(UNTOLD.copy(), self.folder, "json")
+
+    def test_line(self) -> None:
+        """Each event is one JSON object in one line, whatever is in it."""
+        log = self.log()
+        log.info("hello {name!a}\n{name}", name="é\ud800")
+        log.warn("{missing}")
+        first, second = map(json.loads, self.lines())
+        self.assertRegex(first.pop("time"), r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00$")
+        self.assertEqual(first, {"level": "info", "from": "test", "text": "hello '\\xe9\\ud800'\né\ud800"})
+        self.assertEqual(second["level"], "warn")
+        self.assertIn("missing", second["text"])
+
+    def test_failure(self) -> None:
+        """A failure has its traceback."""
+        log = self.log()
+        log.failure("broken", Failure(KeyError("x")))
+        [line] = map(json.loads, self.lines())
+        self.assertEqual((line["level"], line["text"]), ("critical", "broken"))
+        self.assertIn("KeyError: 'x'", line["traceback"])
+
+    def test_not_in_a_file(self) -> None:
+        """Where we write no log, JSON is refused, with what to do."""
+        for told in ({"logfile": "-"}, {"syslog": 1}, {"logger": "some.observer"}):
+            problem = self.assertRaises(usage.UsageError, logfile.install, UNTOLD | told, self.folder, "json")
+            self.assertIn("--logfile FILE", str(problem))
+
+
+class ReopenTests(LogTestCase):
+    def test_moved_away(self) -> None:
+        """After the file was moved away, what comes is in a new one."""
+        self.install()
+        log = self.log()
+        log.info("before")
+        (self.folder / "p2pchat.log").rename(self.folder / "old")
+        log.info("still there")
+        logfile.reopen()
+        log.info("after")
+        self.assertEqual([line.rpartition("] ")[2] for line in self.lines("old")], ["before", "still there"])
+        self.assertEqual([line.rpartition("] ")[2] for line in self.lines()], ["after"])
+
+    def test_cannot(self) -> None:
+        """Where a new one cannot be made, the old one goes on being written, and why is told."""
+        self.install()
+        log = self.log()
+        (self.folder / "p2pchat.log").rename(self.folder / "old")
+        (self.folder / "p2pchat.log").mkdir()
+        with mock.patch.object(logfile, "_log") as told:
+            logfile.reopen()
+        told.error.assert_called_once()
+        log.info("after")
+        self.assertEqual(len(self.lines("old")), 1)
+
+    def test_none(self) -> None:
+        """Where the log is not ours, nothing happens."""
+        logfile.reopen()
+        self.assertEqual(list(self.folder.iterdir()), [])
 
 
 class LevelTests(LogTestCase):

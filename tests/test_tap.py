@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
+import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 from unittest import mock
@@ -14,7 +17,7 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IReactorCore, IReactorTime
 from twisted.internet.testing import StringTransport
 
-from p2pchat import tap
+from p2pchat import logfile, tap
 from p2pchat.addresses import Reactor
 from p2pchat.console import stdio
 from p2pchat.console.stdio import StdioConsole
@@ -82,11 +85,21 @@ class SignalledReactor(MemoryHost):
     def __init__(self, network: MemoryNetwork) -> None:
         super().__init__(network, "10.0.1.1")
         self.stops = 0
+        self._later: list[Callable[[], None]] = []
 
     def listenUNIX(self, path: str, factory: object, mode: int) -> Any:
         """Listen, as far as anybody here looks."""
         self.control = path, mode
         return mock.Mock()
+
+    def callFromThread(self, function: Callable[[], None]) -> None:
+        """Take something that was asked for in the middle of anything."""
+        self._later.append(function)
+
+    def run_from_thread(self) -> None:
+        """Do it."""
+        while self._later:
+            self._later.pop()()
 
     def stop(self) -> None:
         """Stop; as Twisted's does, only once."""
@@ -185,6 +198,36 @@ class ServiceTests(ProgramTestCase):
         self.console.dataReceived(b"/status\n/log debug\n/log info\n")
         self.assertIn("You are alice@lobby, for 0 s.", self.output)
         self.assertEqual(self.output[-1], "The log gets info and above.")
+
+    def test_hang_up(self) -> None:
+        """SIGHUP ends who sits at a terminal, and opens the log anew where nobody does."""
+        foreground = ("-n", "p2pchat", "--name", "alice", "--rendezvous", "none")
+        for words, is_terminal, stops in (
+            (foreground, True, 1),
+            (foreground, False, 0),
+            (foreground[1:], True, 0),
+        ):
+            self.reactor.stops = 0
+            with (
+                mock.patch.object(tap, "is_terminal", return_value=is_terminal),
+                mock.patch.object(logfile, "reopen") as reopen,
+            ):
+                node = self.make(*words)
+            node.startService()
+            os.kill(os.getpid(), signal.SIGHUP)
+            self.reactor.run_from_thread()
+            self.assertEqual((self.reactor.stops, reopen.call_count), (stops, 1 - stops))
+            node.stopService()
+            self.network.advance(3)
+            self.end_programs()
+
+    def test_terminal(self) -> None:
+        """An input that is closed or no terminal is none."""
+        closed = io.StringIO()
+        closed.close()
+        terminal = mock.Mock(closed=False, isatty=lambda: True)
+        found = [tap.is_terminal(one) for one in (None, closed, io.StringIO(), terminal)]
+        self.assertEqual(found, [False, False, False, True])
 
     def test_quit(self) -> None:
         """`/quit` stops the reactor, also where a signal has done so a moment before."""

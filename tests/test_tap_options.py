@@ -43,6 +43,7 @@ BAD: list[tuple[str, str, str]] = [
     *(("interface", text, "expected an IP address of this machine") for text in ("localhost", "eth0")),
     ("interface", "192.0.2.1", "192.0.2.1 is not an address of this machine"),
     *(("rendezvous", text, "expected HOST:PORT") for text in ("example.org", "http://x:80/", "tls:h")),
+    *(("log-format", text, "expected text or json") for text in ("xml", "JSON")),
     ("rendezvous-ca", "/nowhere", "the file '/nowhere' cannot be read (No such file or directory)"),
     ("rendezvous", "example.org:0", "a port is from 1 to 65535"),
     *(("peer", text, "expected HOST:PORT") for text in ("bob", "bob@UnB", "10.0.0.2", "none")),
@@ -67,6 +68,7 @@ HELP = {
     "rendezvous-ca": ("PEM file", "[default: whom the system knows]"),
     "registration-ttl": ("Seconds", "[default: 7200]"),
     "data-dir": ("Folder", "[default: folders of its own under the state and data folders of the user]"),
+    "log-format": ("text, or json with an object a line", "[default: text]"),
     "allow": ("name@namespace a line", "[default: all may come]"),
     "namespace-key": ("as p2pchat namespace-key new makes it", "[default: none, it is signed only]"),
     "peer": ("HOST:PORT", "May be repeated. [default: none]"),
@@ -128,6 +130,7 @@ class OptionTests(ProgramTestCase):
             *("--rendezvous", "tls:h:1", "--rendezvous-ca", str(authority)),
             *("--registration-ttl", "60", "--peer", "h:1", "--peer", "h:2"),
             *("--data-dir", str(self.folder / "data"), "--allow", str(allow), "--namespace-key", str(key)),
+            *("--log-format", "json"),
         )
         peers = (Address("h", 1), Address("h", 2))
         self.assertEqual(options.own, "alice@UnB")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -233,3 +236,26 @@ class SystemTests(SynchronousTestCase):
         """
         readable, _, _ = select.select([ended], [], [], DEADLINE_S)
         self.assertEqual(readable, [ended], "the daemon did not end")
+
+    def place(self, name: str) -> Path:
+        """Return the state folder of a peer."""
+        return self.machine.state / "p2pchat" / "lobby" / name
+
+    def connect(self, name: str) -> Any:
+        """Connect to the socket of a peer; return a file to read and write."""
+        # Network namespaces do not divide sockets that are in folders.
+        client = socket.socket(socket.AF_UNIX)
+        self.addCleanup(client.close)
+        client.settimeout(DEADLINE_S)
+        client.connect(str(self.place(name) / "control"))
+        file = client.makefile("rw")
+        self.addCleanup(file.close)
+        return file
+
+    def ask(self, file: Any, method: str, **params: Any) -> Any:
+        """Ask, and wait for the answer."""
+        file.write(json.dumps({"jsonrpc": "2.0", "id": method, "method": method, "params": params}) + "\n")
+        file.flush()
+        while (answer := json.loads(file.readline())).get("id") != method:
+            pass
+        return answer["result"]

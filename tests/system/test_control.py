@@ -6,12 +6,10 @@ import json
 import os
 import shlex
 import signal
-import socket
 import stat
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import p2pchat
 from tests.system.machine import DEADLINE_S, PATH, SystemTests
@@ -27,28 +25,6 @@ class ControlTests(SystemTests):
         start = self.machine.twistd("p2pchat", "--name", name, "--rendezvous", "none", *words)
         self.assertEqual(start.ended(), 0)
         return int((self.place(name) / "twistd.pid").read_text())
-
-    def place(self, name: str) -> Any:
-        return self.machine.state / "p2pchat" / "lobby" / name
-
-    def connect(self, name: str) -> Any:
-        """Connect to the socket of a peer; return a file to read and write."""
-        # Network namespaces do not divide sockets that are in folders.
-        client = socket.socket(socket.AF_UNIX)
-        self.addCleanup(client.close)
-        client.settimeout(DEADLINE_S)
-        client.connect(str(self.place(name) / "control"))
-        file = client.makefile("rw")
-        self.addCleanup(file.close)
-        return file
-
-    def ask(self, file: Any, method: str, **params: Any) -> Any:
-        """Ask, and wait for the answer."""
-        file.write(json.dumps({"jsonrpc": "2.0", "id": method, "method": method, "params": params}) + "\n")
-        file.flush()
-        while (answer := json.loads(file.readline())).get("id") != method:
-            pass
-        return answer["result"]
 
     def test_daemons(self) -> None:
         """Two daemons talk; programs say something, see it come, go, and come back to what they missed."""

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import configparser
+import json
 import os
 import signal
+import socket
+import subprocess
+from pathlib import Path
 
-from tests.system.machine import SystemTests
+import p2pchat
+from tests.system.machine import DEADLINE_S, SystemTests
+
+DOCS = Path(p2pchat.__file__).parent.parent / "docs"
 
 
 class OptionTests(SystemTests):
@@ -97,3 +105,40 @@ class HostileTests(SystemTests):
         self.assertNotIn("Traceback", self.machine.log("alice"))
         bob.say("/msg @alice still there?")
         bob.until("confirmed in")
+
+
+class UnitTests(SystemTests):
+    """The unit of docs/operations.md, as far as it goes without systemd."""
+
+    def test_unit(self) -> None:
+        """What it starts tells when it is ready, opens its log anew on reload, and ends in time."""
+        unit = configparser.ConfigParser(interpolation=None)
+        unit.optionxform = str  # type: ignore[assignment,method-assign]
+        unit.read(DOCS / "p2pchat@.service")
+        service = unit["Service"]
+        self.assertEqual((service["Type"], service["StandardInput"]), ("notify", "null"))
+        self.assertEqual(service["ExecReload"], "/bin/kill -HUP $MAINPID")
+        program, *words = service["ExecStart"].replace("%i", "alice").split()
+        self.assertEqual(program, "%h/p2pchat/.venv/bin/twistd")
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(manager.close)
+        manager.settimeout(DEADLINE_S)
+        address = str(self.machine.folder / "notify")
+        manager.bind(address)
+        environment = {"NOTIFY_SOCKET": address, "P2PCHAT_LOG_FORMAT": "json"}
+        alice = self.machine.twistd(*words, stdin=subprocess.DEVNULL, environment=environment)
+        self.assertEqual(manager.recv(100), b"READY=1")
+        place = self.machine.state / "p2pchat" / "lobby" / "alice"
+        self.assertTrue((place / "control").exists())
+        pid = int((place / "twistd.pid").read_text())
+        (place / "p2pchat.log").rename(place / "old.log")
+        control = self.connect("alice")
+        os.kill(pid, signal.SIGHUP)
+        # What the signal asked for comes before what is asked now.
+        self.ask(control, "hello")
+        os.kill(pid, signal.SIGTERM)
+        self.assertEqual(manager.recv(100), b"STOPPING=1")
+        alice.ended(float(service["TimeoutStopSec"]))
+        texts = [json.loads(line)["text"] for line in self.machine.log("alice").splitlines()]
+        self.assertIn("the log was opened anew", texts)
+        self.assertIn("'alice@lobby' stops", texts)
