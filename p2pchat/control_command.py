@@ -191,12 +191,13 @@ class StatusOptions(_RunningOptions):
         if rendezvous is None:
             listed = "no rendezvous"
         elif rendezvous["trouble"]:
-            listed = f"rendezvous {rendezvous['address']} does not work: {visible(rendezvous['trouble'])}"
+            listed = f"rendezvous {rendezvous['address']} does not work"
         else:
             state = "registered" if rendezvous["is_registered"] else "not registered yet"
             listed = f"{state} at {rendezvous['address']}"
-        return (
+        line = (
             f"{visible_name(status['peer_id'])}: up {duration(status['uptime_s'])}, port {status['port']}, "
             f"{listed}, linked with {status['neighbours']} of {status['known']} known peers, "
             f"{status['open_messages']} messages open"
         )
+        return "\n".join([line, *(f"  {visible(trouble)}" for trouble in status.get("troubles", []))])

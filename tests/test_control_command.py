@@ -175,11 +175,13 @@ class StatusTests(CommandTestCase):
         for value, words in (
             (None, ", no rendezvous,"),
             (rendezvous | {"trouble": None}, "not registered yet at h:5000"),
-            (rendezvous | {"trouble": "gone"}, "rendezvous h:5000 does not work: gone"),
+            (rendezvous | {"trouble": "gone"}, "rendezvous h:5000 does not work"),
         ):
             FakeClient.answers = {"status": STATUS | {"rendezvous": value}}
             self.assertIn(words, self.runs("status", "alice")[1])
         self.assertEqual(self.runs("status", "nobody")[0], NOT_RUNNING)
+        FakeClient.answers = {"status": STATUS | {"troubles": ["one\x1b", "two"]}}
+        self.assertEqual(self.runs("status", "alice")[1].splitlines()[1:], ["  one␛", "  two"])
 
     def test_all(self) -> None:
         """Without a name it is all of this user; what a killed one left is passed over."""

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from p2pchat import events
-from p2pchat.console import commands, rendering, verification
+from p2pchat.console import commands, health, rendering, verification
 from p2pchat.console.visible import visible, visible_name
 from p2pchat.links.dialler import DialFailed
 from p2pchat.links.link import Link
@@ -239,6 +239,8 @@ class Session:
         for line in rendering.keys(node.gate.trust, list(node.neighbours.values())):
             self._show(line)
         self._show(f"Messages that wait for their outcome: {len(node.router.pending)}.")
+        for line in health.verdict(node):
+            self._show(line)
 
     @_do.register
     def _(self, command: commands.Metrics) -> None:

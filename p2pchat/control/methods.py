@@ -11,6 +11,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.python.failure import Failure
 
 from p2pchat import __version__, events
+from p2pchat.console import health
 from p2pchat.control.journal import Journal
 from p2pchat.control.rpc import Code, RpcError
 from p2pchat.links.dialler import DialFailed
@@ -110,6 +111,7 @@ class Methods:
             "neighbours": len(node.neighbours),
             "known": len(node.known()),
             "open_messages": len(node.router.pending),
+            "troubles": health.troubles(node),
         }
 
     def _peers(self, _: Nothing) -> list[dict[str, Any]]:

@@ -235,6 +235,7 @@ class AskingTests(ConsoleTestCase):
             f"Your key: {fingerprint(identity_of(alice.own).key)}.",
             "Links: 1 encrypted, 0 unsecured. Keys of others: 1 known; 0 peers blocked.",
             "Messages that wait for their outcome: 1.",
+            "All is well.",
         ])  # fmt: skip
 
     def test_status_of_the_rendezvous(self) -> None:

@@ -240,7 +240,7 @@ class DefectTests(ConsoleTestCase):
             shown, "Something failed inside p2pchat; the log says what. Nothing else was changed."
         )
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assertEqual(len(alice.types("/status")), 7)
+        self.assertEqual(len(alice.types("/status")), 8)
 
     def test_question_that_breaks(self) -> None:
         """The same where it shows only in the answer; and the question is not open for ever."""
