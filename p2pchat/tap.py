@@ -45,7 +45,7 @@ from p2pchat.supervision import Supervision
 from p2pchat.trust.allowed import read_allowed
 from p2pchat.trust.cards import fingerprint
 from p2pchat.trust.certificates import Certificates
-from p2pchat.trust.keeping import PEERS_FILE, keys_folder, load_identity
+from p2pchat.trust.keeping import IDENTITY_FILE, PEERS_FILE, keys_folder, load_identity
 from p2pchat.trust.keys import Keys
 from p2pchat.trust.namespacekey import NamespaceKey, load_namespace_key
 from p2pchat.trust.pins import Pins
@@ -172,7 +172,9 @@ class Options(EnvironmentOptions):
                 self.twistd, given, namespace, name, label=str(self.own), choose="name"
             )
             logfile.install(self.twistd, claimed, log_format)
-            self.own_keys = self._load_keys(keys_folder(given, self.own), rules, shared)
+            place = keys_folder(given, self.own)
+            self.is_first_start = not (place / IDENTITY_FILE).exists()
+            self.own_keys = self._load_keys(place, rules, shared)
         except KeysUnusable as problem:
             raise usage.UsageError(str(problem)) from None
 
@@ -294,7 +296,7 @@ def _add_console(
     # to something else by now, such as the reactor.
     console = StdioConsole(
         reactor,
-        banner=lambda: _banner(node, options.twistd["logfile"]),
+        banner=lambda: _banner(node, options.twistd["logfile"], options.is_first_start),
         session=session,
         quit=quit_,
         encoding=locale.getpreferredencoding(False),
@@ -304,7 +306,7 @@ def _add_console(
     console.setServiceParent(node)
 
 
-def _banner(node: Node, log: str | None) -> list[str]:
+def _banner(node: Node, log: str | None, is_first_start: bool) -> list[str]:
     settings = node.settings
     return [
         f"You are {node.own}.",
@@ -313,4 +315,18 @@ def _banner(node: Node, log: str | None) -> list[str]:
         f"Key: {fingerprint(node.gate.keys.identity.key)}.",
         f"Log: {log or 'where twistd was told to write it'}.",
         "Type /help for all commands, /msg @bob hello to talk, /quit to leave.",
+        *(_greeting(node.own) if is_first_start else []),
+    ]
+
+
+def _greeting(own: PeerId) -> list[str]:
+    forms = {
+        "/peers": "who is here",
+        f"/msg #{own.namespace} hello": "say it to all of your group",
+        "/verify bob": "make sure that nobody is between you and bob",
+    }
+    width = max(map(len, forms))
+    return [
+        "Welcome! Three things to try:",
+        *(f"  {form:<{width}}  {does}" for form, does in forms.items()),
     ]

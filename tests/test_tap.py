@@ -166,8 +166,20 @@ class ServiceTests(ProgramTestCase):
                 f"Key: {fingerprint(node.gate.keys.identity.key)}.",
                 f"Log: {log}.",
                 "Type /help for all commands, /msg @bob hello to talk, /quit to leave.",
+                "Welcome! Three things to try:",
+                "  /peers             who is here",
+                "  /msg #lobby hello  say it to all of your group",
+                "  /verify bob        make sure that nobody is between you and bob",
             ],
         )
+
+    def test_not_the_first_start(self) -> None:
+        """Who has started before is not greeted as a newcomer."""
+        words = ("-n", "p2pchat", "--name", "alice", "--rendezvous", "none")
+        self.begin(*words)
+        self.end_programs()
+        self.start(*words)
+        self.assertTrue(self.output[-1].startswith("Type /help"))
 
     def test_other_first_lines(self) -> None:
         """They say what was asked for, where something was."""
