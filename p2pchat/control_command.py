@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TextIO
 
 from twisted.python import usage
 
-from p2pchat.console.rendering import duration
+from p2pchat.console.amounts import duration
 from p2pchat.console.visible import visible, visible_name
 from p2pchat.control.client import Client, NotRunning, Refused
 from p2pchat.control.place import all_folders, state_folder

@@ -40,6 +40,7 @@ FLOORS = {
     "testing": 7,
     "control_command": 7,
     "keys_command": 6,
+    "simulate_command": 7,
     "command": 8,
     "__main__": 9,
     "rendezvous_tap": 7,

@@ -1,11 +1,14 @@
-"""The command ``p2pchat``: ``simulate`` and ``replay``."""
+"""The command ``p2pchat``, and of its commands ``simulate`` and ``replay``."""
 
 from __future__ import annotations
 
 import gc
 import io
 import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -13,15 +16,9 @@ from twisted.logger import globalLogBeginner
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.command import (
-    BROKEN,
-    INTERRUPTED,
-    MAX_PEERS,
-    WRONG,
-    SimulateOptions,
-    console_script,
-    decimal,
-)
+import p2pchat
+from p2pchat.command import INTERRUPTED, WRONG, Options, console_script
+from p2pchat.simulate_command import BROKEN, MAX_PEERS, SimulateOptions, decimal
 from p2pchat.simulation.plan import MIXED, Plan
 from p2pchat.simulation.simulation import Simulation
 from p2pchat.simulation.topology import Topology
@@ -232,6 +229,26 @@ class ConsoleScriptTests(SynchronousTestCase):
         self.patch(sys, "stderr", io.StringIO())
         self.assertEqual(self.assertRaises(SystemExit, console_script).code, WRONG)
         self.assertEqual(began, [[]])
+
+    def test_nothing_heavy(self) -> None:
+        """Who sends a message does not wait for what only a simulation or a node needs."""
+        words = "import sys; from p2pchat.command import main; main(['status', 'x'], sys.stdout, sys.stdout)"
+        heavy = {"p2pchat.node", "p2pchat.simulation", "tqdm", "twisted.internet.reactor"}
+        tell = f"print({heavy} & {{*sys.modules}})"
+        environment = os.environ | {"PYTHONPATH": str(Path(p2pchat.__file__).parent.parent)}
+        told = subprocess.run(
+            [sys.executable, "-c", f"{words}; {tell}"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        self.assertEqual(told.stdout.splitlines()[-1], "set()")
+
+    def test_commands(self) -> None:
+        """Each command of the list is there, and has a help of its own."""
+        for name, _, make, _ in Options.subCommands:
+            self.assertIn("--help", make().getUsage(), name)
 
     def test_help(self) -> None:
         """Help names every option with its range."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from p2pchat import events
 from p2pchat.addresses import Address
+from p2pchat.console.amounts import duration, milliseconds
 from p2pchat.console.visible import visible, visible_name
 from p2pchat.links.dialler import Dialler
 from p2pchat.links.link import Link
@@ -166,21 +167,6 @@ def names(peer_ids: Iterable[PeerId]) -> str:
     listed = [visible_name(peer_id) for peer_id in peer_ids]
     more = f" and {len(listed) - _MAX_NAMES} more" if len(listed) > _MAX_NAMES else ""
     return ", ".join(listed[:_MAX_NAMES]) + more
-
-
-def milliseconds(seconds: float | None) -> str:
-    """Render a short time; a dash where it is not known."""
-    if seconds is None:
-        return "-"
-    ms = seconds * 1000
-    return f"{ms:.1f} ms" if ms < 10 else f"{ms:.0f} ms"
-
-
-def duration(seconds: float) -> str:
-    """Render a long time."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def table(rows: list[tuple[str, ...]]) -> list[str]:

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from p2pchat import events
 from p2pchat.console import commands, health, rendering, verification
+from p2pchat.console.amounts import duration, milliseconds
 from p2pchat.console.visible import visible, visible_name
 from p2pchat.links.dialler import DialFailed
 from p2pchat.links.link import Link
@@ -190,7 +191,7 @@ class Session:
         for link in neighbour.links if neighbour else []:
             way = "dialled by us" if link.dialled else "dialled by it"
             offers = ", ".join(sorted(map(visible_name, link.features))) or "nothing"
-            rtt, secured = rendering.milliseconds(link.rtt_s), rendering.secured(link.is_encrypted)
+            rtt, secured = milliseconds(link.rtt_s), rendering.secured(link.is_encrypted)
             self._show(f"  link: {link.address}, {way}, {secured}, rtt {rtt}, offers {offers}")
         self._show_ways(peer_id)
 
@@ -221,7 +222,7 @@ class Session:
     def _(self, command: commands.Ping) -> None:
         name = visible_name(command.peer_id)
         pong = self._node.ping(command.peer_id)
-        self._ask(pong, lambda rtt_s: f"PONG from {name} after {rendering.milliseconds(rtt_s)}")
+        self._ask(pong, lambda rtt_s: f"PONG from {name} after {milliseconds(rtt_s)}")
 
     @_do.register
     def _(self, command: commands.Watch) -> None:
@@ -231,7 +232,7 @@ class Session:
     @_do.register
     def _(self, command: commands.Status) -> None:
         node = self._node
-        self._show(f"You are {visible_name(node.own)}, for {rendering.duration(node.uptime_s)}.")
+        self._show(f"You are {visible_name(node.own)}, for {duration(node.uptime_s)}.")
         self._show(f"Listening on port {node.switchboard.port}, known to others as {node.advertised_port}.")
         self._show(self._rendezvous_status())
         relayed = len(node.relayed() - node.neighbours.keys())

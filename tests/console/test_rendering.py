@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
 from p2pchat.addresses import Address
-from p2pchat.console import rendering
+from p2pchat.console import amounts, rendering
 from p2pchat.protocol.names import PeerId
 from p2pchat.protocol.protection import Protection
 from tests.console.users import nasty_text, steering
@@ -189,7 +189,7 @@ class NumberTests(SynchronousTestCase):
             (0.01, "10 ms"),
             (2, "2000 ms"),
         ):
-            self.assertEqual(rendering.milliseconds(seconds), shown)
+            self.assertEqual(amounts.milliseconds(seconds), shown)
 
     def test_duration(self) -> None:
         """Long times are shown in the two largest units."""
@@ -200,7 +200,7 @@ class NumberTests(SynchronousTestCase):
             (3600, "1 h 0 min"),
             (90_061, "25 h 1 min"),
         ):
-            self.assertEqual(rendering.duration(seconds), shown)
+            self.assertEqual(amounts.duration(seconds), shown)
 
     def test_table(self) -> None:
         """Columns are as wide as their longest cell, and lines end without blanks."""

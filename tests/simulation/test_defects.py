@@ -13,7 +13,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import casts
 from p2pchat.casts import Casts
-from p2pchat.command import BROKEN
 from p2pchat.links.dialler import Dialler
 from p2pchat.links.listener import Listener
 from p2pchat.links.switchboard import Switchboard
@@ -23,6 +22,7 @@ from p2pchat.rendezvous.registration import Registration
 from p2pchat.routing.delivery import Deliveries
 from p2pchat.routing.router import Router
 from p2pchat.routing.sender import Sender
+from p2pchat.simulate_command import BROKEN
 from p2pchat.simulation.invariants import BOUNDS, SERVER_BOUNDS
 from tests.simulation.towns import run
 

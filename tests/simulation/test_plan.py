@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.command import SimulateOptions
+from p2pchat.simulate_command import SimulateOptions
 from p2pchat.simulation.liars import LIARS
 from p2pchat.simulation.plan import CALM_S, MIXED, SILENT_S, Plan
 from p2pchat.simulation.topology import Topology

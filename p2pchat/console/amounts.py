@@ -1,0 +1,18 @@
+"""Times as people read them."""
+
+from __future__ import annotations
+
+
+def milliseconds(seconds: float | None) -> str:
+    """Render a short time; a dash where it is not known."""
+    if seconds is None:
+        return "-"
+    ms = seconds * 1000
+    return f"{ms:.1f} ms" if ms < 10 else f"{ms:.0f} ms"
+
+
+def duration(seconds: float) -> str:
+    """Render a long time."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
