@@ -268,7 +268,7 @@ def makeService(options: Options, reactor: Reactor | None = None) -> IService:
 
     journal = Journal(os.urandom(6).hex(), now_ms)
     node.listen(journal.add)
-    control = ControlFactory(Methods(node, journal, quit_), journal, session)
+    control = ControlFactory(reactor, Methods(node, journal, quit_), journal, session)
     node.count(journal.sizes)
     node.count(control.sizes)
     ControlService(reactor, options.claimed, control).setServiceParent(node)

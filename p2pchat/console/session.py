@@ -81,6 +81,8 @@ class Session:
         #: Questions whose answer was not shown yet.
         self._open_questions = 0
         self._is_over = False
+        #: Called when something that was typed has its outcome, in the middle of what brought it.
+        self.settled: Callable[[], None] = lambda: None
         #: To be called when the surface is gone.
         self.close = node.listen(self._told)
 
@@ -295,6 +297,7 @@ class Session:
     def _end(self, msg_id: str, dst: PeerId, outcome: str) -> None:
         self._show(f"{self._title(msg_id, dst)}: {outcome}")
         del self._numbers[msg_id]
+        self.settled()
 
     # Inside.
 
@@ -315,6 +318,7 @@ class Session:
 
     def _answered(self, result: object) -> None:
         self._open_questions -= 1
+        self.settled()
         if isinstance(result, Failure):
             self._log.failure("a command failed", result)
             self._show(_DEFECT)

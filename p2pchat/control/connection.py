@@ -48,6 +48,7 @@ class ControlProtocol(Protocol):
     stay in the journal, and what a console would show is left out and counted.
 
     :param session: makes a console for this client; gets where to show lines, and what ends the connection.
+    :param later: calls something soon, from the reactor.
     :param is_admitted: whether who connected may be here.
     :param ended: called when the connection has ended.
     """
@@ -59,12 +60,14 @@ class ControlProtocol(Protocol):
         methods: Methods,
         journal: Journal,
         session: Callable[[Callable[[str], None], Callable[[], None]], Session],
+        later: Callable[[Callable[[], None]], object],
         is_admitted: Callable[[ControlProtocol], bool],
         ended: Callable[[ControlProtocol], None],
     ) -> None:
         self._methods = methods
         self._journal = journal
         self._make_session = session
+        self._later = later
         self._is_admitted = is_admitted
         self._ended = ended
         self._buffer = LineBuffer(MAX_LINE)
@@ -72,6 +75,7 @@ class ControlProtocol(Protocol):
         self._open = 0
         self._is_full = False
         self._is_over = False
+        self._is_due = False
         self._session: Session | None = None
         #: Lines of the console that were left out.
         self._left_out = 0
@@ -130,6 +134,7 @@ class ControlProtocol(Protocol):
 
     def _pump(self) -> None:
         """Take lines as long as there is room for what comes of them."""
+        self._is_due = False
         while self._lines and not (self._is_full or self._is_busy or self._is_over):
             self._take(self._lines.popleft())
         if not self._is_over:
@@ -137,6 +142,12 @@ class ControlProtocol(Protocol):
             # mypy knows it as what writes only.
             reading: Any = self.transport
             (reading.pauseProducing if self._lines else reading.resumeProducing)()
+
+    def _pump_soon(self) -> None:
+        """Take lines that wait, but not in the middle of what has made room: that may be the router."""
+        if self._lines and not self._is_due:
+            self._is_due = True
+            self._later(self._pump)
 
     @property
     def _is_busy(self) -> bool:
@@ -199,6 +210,7 @@ class ControlProtocol(Protocol):
     def _command(self, line: str) -> None:
         if self._session is None:
             self._session = self._make_session(self._show, self.close)
+            self._session.settled = self._pump_soon
         self._session.take(line)
 
     def _failed(self, failure: Failure, request: Request) -> None:
@@ -211,8 +223,7 @@ class ControlProtocol(Protocol):
 
     def _answered(self, result: object) -> object:
         self._open -= 1
-        if self._lines:
-            self._pump()
+        self._pump_soon()
         return result
 
     # What is written.

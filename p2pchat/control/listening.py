@@ -13,6 +13,7 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
@@ -42,11 +43,12 @@ class ControlFactory(Factory):
 
     def __init__(
         self,
+        reactor: IReactorTime,
         methods: Methods,
         journal: Journal,
         session: Callable[[Callable[[str], None], Callable[[], None]], Session],
     ) -> None:
-        self._parts = methods, journal, session
+        self._parts = methods, journal, session, lambda function: reactor.callLater(0, function)
         self.clients: set[ControlProtocol] = set()
         #: Connections that were turned away.
         self.refused = 0

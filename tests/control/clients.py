@@ -24,7 +24,7 @@ class Desk:
         self.journal = Journal("run", lambda: NOON_MS)
         user.node.listen(self.journal.add)
         self.factory = ControlFactory(
-            Methods(user.node, self.journal, self._stop), self.journal, self._session
+            user.villager.host, Methods(user.node, self.journal, self._stop), self.journal, self._session
         )
         self.admitted = True
         self.factory._admit = lambda client: self.admitted  # type: ignore[method-assign]

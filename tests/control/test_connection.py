@@ -9,12 +9,16 @@ from unittest import mock
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2pchat import events
+from p2pchat.console import session as session_module
 from p2pchat.control import connection as connection_module
 from p2pchat.control import journal as journal_module
 from p2pchat.control import listening
 from p2pchat.control.connection import MAX_LINE
 from p2pchat.control.rpc import Code
 from p2pchat.node import Node
+from p2pchat.protocol.names import PeerId
+from p2pchat.routing.delivery import Delivery
 from tests.control.clients import ControlTestCase
 
 HELLO = b'{"jsonrpc": "2.0", "id": 7, "method": "hello"}\n'
@@ -118,6 +122,11 @@ class RequestTests(ControlTestCase):
         answers = self.client.says(raw + b"\n" + HELLO)
         self.assertLessEqual(len(answers), raw.count(b"\n") + 2)
         self.assertIn("result", answers[-1])
+
+    def test_many_at_once(self) -> None:
+        """However many requests come in one piece, each is answered, in order."""
+        raw = b"".join(HELLO.replace(b"7", b"%d" % number) for number in range(3000))
+        self.assertEqual([answer["id"] for answer in self.client.says(raw)], [*range(3000)])
 
     def test_too_many_open(self) -> None:
         """No more is read while so many requests are open; none of them is lost."""
@@ -245,6 +254,48 @@ class CommandTests(ControlTestCase):
         self.pass_time(1)
         self.assertIn("hello", self.client.gets()[-1]["params"]["line"])
         self.assertEqual(other.gets(), [])
+
+    def test_busy(self) -> None:
+        """While so much of a console is open no more is read; then it goes on, and nothing is lost."""
+        self.patch(session_module, "MAX_OPEN", 2)
+        lines = [f"/msg @bob m{number}" for number in range(5)] + ["/ping bob", "/ping bob", "/ping bob"]
+        requests = [{"jsonrpc": "2.0", "method": "command", "params": {"line": line}} for line in lines]
+        self.client.says(b"".join(json.dumps(one).encode() + b"\n" for one in requests))
+        self.assertEqual(self.client.transport.producerState, "paused")
+        self.pass_time(5)
+        self.assertEqual([line[-2:] for line in self.bob.screen], ["m0", "m1", "m2", "m3", "m4"])
+        shown = [one["params"]["line"] for one in self.client.gets()]
+        self.assertEqual(sum("PONG" in line for line in shown), 3)
+        self.assertEqual(self.client.transport.producerState, "producing")
+
+    def test_goes_on_later(self) -> None:
+        """An answer in the middle of what the node does lets nothing more be done in the middle of that."""
+        self.patch(connection_module, "MAX_OPEN", 1)
+        inside: list[int] = []
+        send = self.alice.node.send
+        depth = 0
+
+        def watch(event: events.Event) -> None:
+            nonlocal depth
+            depth += isinstance(event, events.MessageConfirmed)
+
+        def watched_send(dst: PeerId, payload: str) -> Delivery:
+            inside.append(depth)
+            return send(dst, payload)
+
+        listeners = self.alice.node._telling.listeners
+        listeners.insert(0, watch)
+
+        def leave(event: events.Event) -> None:
+            nonlocal depth
+            depth -= isinstance(event, events.MessageConfirmed)
+
+        listeners.append(leave)
+        self.patch(self.alice.node, "send", watched_send)
+        one = {"jsonrpc": "2.0", "id": 1, "method": "send", "params": {"to": "@bob", "text": "x"}}
+        self.client.says((json.dumps(one).encode() + b"\n") * 3)
+        self.pass_time(5)
+        self.assertEqual(inside, [0, 0, 0])
 
     def test_quit(self) -> None:
         """/quit ends the connection, not the node."""

@@ -53,7 +53,7 @@ class ListeningTests(SynchronousTestCase):
         self.reactor = ListeningReactor()
 
     def service(self, folder: Path | None = None) -> ControlService:
-        factory = ControlFactory(cast(Any, None), cast(Any, None), cast(Any, None))
+        factory = ControlFactory(*[cast(Any, None)] * 4)
         return ControlService(self.reactor, folder or self.folder, factory)
 
     def test_ours_alone(self) -> None:
@@ -132,7 +132,7 @@ class ListeningTests(SynchronousTestCase):
         self.addCleanup(there.close)
         transport = mock.Mock(socket=here)
         self.assertEqual(peer_user(transport), os.getuid())
-        factory = ControlFactory(cast(Any, None), cast(Any, None), cast(Any, None))
+        factory = ControlFactory(*[cast(Any, None)] * 4)
         client = cast(Any, mock.Mock(transport=transport))
         for user, is_ours in ((os.getuid(), True), (0, True), (os.getuid() + 1, False), (None, True)):
             with mock.patch.object(listening, "peer_user", return_value=user):
