@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -228,6 +229,15 @@ class SystemTests(SynchronousTestCase):
         ended = os.pidfd_open(pid)
         self.addCleanup(os.close, ended)
         return ended
+
+    def end(self, ended: int) -> None:
+        """End such a process, whether or not it has ended already.
+
+        :param ended: what `watch` gave; unlike a number it is never that of another process.
+        """
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(ended, signal.SIGKILL)
+        self.wait_for_exit(ended)
 
     def wait_for_exit(self, ended: int) -> None:
         """Wait for such a process.

@@ -24,7 +24,9 @@ class ControlTests(SystemTests):
         """Start a daemon; return the number of its process."""
         start = self.machine.twistd("p2pchat", "--name", name, "--rendezvous", "none", *words)
         self.assertEqual(start.ended(), 0)
-        return int((self.place(name) / "twistd.pid").read_text())
+        pid = int((self.place(name) / "twistd.pid").read_text())
+        self.addCleanup(self.end, self.watch(pid))
+        return pid
 
     def test_daemons(self) -> None:
         """Two daemons talk; programs say something, see it come, go, and come back to what they missed."""
