@@ -2,31 +2,63 @@
 
 from __future__ import annotations
 
-import gc
-import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, TextIO
 
-from twisted.logger import globalLogBeginner
 from twisted.python import usage
 
+from p2pchat import logfile
 from p2pchat.options import StrictOptions
 
 #: Exit statuses: the command was wrong; it was interrupted.
 WRONG, INTERRUPTED = 2, 130
 
 
-def _of(module: str, name: str) -> Callable[[], Any]:
-    """Return what makes the options of a command, and imports what that needs only then.
+# A script that sends a message should not wait until a simulation is imported, so each is imported where it
+# is asked for.
 
-    A script that sends a message should not wait for a simulation to be imported.
-    """
 
-    def make() -> Any:
-        return getattr(importlib.import_module(f"p2pchat.{module}_command"), f"{name}Options")()
+def _status() -> usage.Options:
+    from p2pchat.control_command import StatusOptions
 
-    return make
+    return StatusOptions()
+
+
+def _send() -> usage.Options:
+    from p2pchat.control_command import SendOptions
+
+    return SendOptions()
+
+
+def _events() -> usage.Options:
+    from p2pchat.control_command import EventsOptions
+
+    return EventsOptions()
+
+
+def _simulate() -> usage.Options:
+    from p2pchat.simulate_command import SimulateOptions
+
+    return SimulateOptions()
+
+
+def _replay() -> usage.Options:
+    from p2pchat.simulate_command import ReplayOptions
+
+    return ReplayOptions()
+
+
+def _identity() -> usage.Options:
+    from p2pchat.keys_command import IdentityOptions
+
+    return IdentityOptions()
+
+
+def _namespace_key() -> usage.Options:
+    from p2pchat.keys_command import NamespaceKeyOptions
+
+    return NamespaceKeyOptions()
 
 
 class Options(StrictOptions):
@@ -34,18 +66,13 @@ class Options(StrictOptions):
 
     synopsis = "Usage: p2pchat"
     subCommands: ClassVar[list[list[Any]]] = [
-        ["status", None, _of("control", "Status"), "Tell how your peers do that run."],
-        [
-            "send",
-            None,
-            _of("control", "Send"),
-            "Let a peer that runs say something, and tell what came of it.",
-        ],
-        ["events", None, _of("control", "Events"), "Print what happens at a peer that runs."],
-        ["simulate", None, _of("simulate", "Simulate"), "Run a network of real peers, on simulated time."],
-        ["replay", None, _of("simulate", "Replay"), "Walk through what simulate --trace has written."],
-        ["identity", None, _of("keys", "Identity"), "Show the key of a peer, copy it, move it elsewhere."],
-        ["namespace-key", None, _of("keys", "NamespaceKey"), "Make a key that seals what a namespace hears."],
+        ["status", None, _status, "Tell how your peers do that run."],
+        ["send", None, _send, "Let a peer that runs say something, and tell what came of it."],
+        ["events", None, _events, "Print what happens at a peer that runs."],
+        ["simulate", None, _simulate, "Run a network of real peers, on simulated time."],
+        ["replay", None, _replay, "Walk through what simulate --trace has written."],
+        ["identity", None, _identity, "Show the key of a peer, copy it, move it elsewhere."],
+        ["namespace-key", None, _namespace_key, "Make a key that seals what a namespace hears."],
     ]
 
     def postOptions(self) -> None:
@@ -69,6 +96,9 @@ def main(words: Sequence[str], out: TextIO, err: TextIO) -> int:
         return WRONG
     try:
         return int(options.subOptions.run(out, err))
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read us has seen enough
+        return 0
     except KeyboardInterrupt:
         print("p2pchat: interrupted", file=err)
         return INTERRUPTED
@@ -76,7 +106,5 @@ def main(words: Sequence[str], out: TextIO, err: TextIO) -> int:
 
 def console_script() -> None:
     """Be the program: read the command line, and exit."""
-    # A large network is millions of objects that stay; to look through them all the time takes a third of it.
-    gc.set_threshold(100_000, 50, 1000)
-    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
+    logfile.write_nothing()
     sys.exit(main(sys.argv[1:], sys.stdout, sys.stderr))

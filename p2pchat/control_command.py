@@ -11,10 +11,11 @@ from twisted.python import usage
 from p2pchat.console.amounts import duration
 from p2pchat.console.visible import visible, visible_name
 from p2pchat.control.client import Client, NotRunning, Refused
-from p2pchat.control.place import all_folders, state_folder
-from p2pchat.options import EnvironmentOptions, folder
+from p2pchat.control.place import all_folders
+from p2pchat.options import EnvironmentOptions, folder, own
 from p2pchat.protocol.names import BadName, PeerId, parse_peer
 from p2pchat.settings import DEFAULT_NAMESPACE
+from p2pchat.state import state_folder
 
 #: Exit statuses: it did not arrive; the command was wrong or refused; no such peer runs; it may have arrived.
 FAILED, REFUSED, NOT_RUNNING, NOT_CONFIRMED = 1, 2, 3, 4
@@ -30,6 +31,12 @@ class _RunningOptions(EnvironmentOptions):
     least = 1
 
     optParameters: ClassVar[list[list[Any]]] = [
+        [
+            "namespace",
+            None,
+            None,
+            f"Its group, unless NAME is written name@namespace. [default: {DEFAULT_NAMESPACE}]",
+        ],
         [
             "data-dir",
             None,
@@ -54,10 +61,11 @@ class _RunningOptions(EnvironmentOptions):
         """
         place = self.read("data-dir", folder, None)
         self.folder = None if place is None else Path(place).absolute()
+        namespace = self.read("namespace", own("namespace"), DEFAULT_NAMESPACE)
         self.own: PeerId | None = None
         if self.given:
             try:
-                self.own = parse_peer(self.given[0], DEFAULT_NAMESPACE)
+                self.own = parse_peer(self.given[0], namespace)
             except BadName as problem:
                 raise usage.UsageError(f"NAME: {problem}") from None
 
@@ -65,11 +73,9 @@ class _RunningOptions(EnvironmentOptions):
         """Do it, and return the exit status."""
         try:
             return self.do(out, err)
-        except NotRunning:
+        except NotRunning as problem:
             who = visible_name(self.own or "the peer")
-            print(
-                f"p2pchat: {who} does not run, or was stopped. Start it: twistd p2pchat --name ...", file=err
-            )
+            print(f"p2pchat: {who} does not run here: {visible(str(problem))}", file=err)
             return NOT_RUNNING
         except Refused as problem:
             print(f"p2pchat: {visible(str(problem))}", file=err)
@@ -84,12 +90,20 @@ class _RunningOptions(EnvironmentOptions):
         raise NotImplementedError
 
     def client(self) -> Client:
-        """Connect to the peer.
+        """Connect to the peer; where both a folder and a name were given, to nobody else than that one.
 
         :raises NotRunning: there is no such peer.
+        :raises Refused: it does not talk to us.
         """
-        assert self.own is not None, "where a name is needed, it was asked for"
-        return Client(self.folder or state_folder(self.own))
+        if self.folder is None:
+            assert self.own is not None, "without a folder a name was asked for"
+            return Client(state_folder(self.own.namespace, self.own.name))
+        client = Client(self.folder)
+        there = client.ask("hello")["peer_id"]
+        if self.own in (None, there):
+            return client
+        client.close()
+        raise NotRunning(f"{there} does, in {self.folder}")
 
 
 class SendOptions(_RunningOptions):
@@ -168,7 +182,7 @@ class StatusOptions(_RunningOptions):
 
     def do(self, out: TextIO, err: TextIO) -> int:
         """Tell how they do."""
-        if self.own is not None:
+        if self.own is not None or self.folder is not None:
             with self.client() as client:
                 print(self._text(client.ask("status")), file=out)
             return 0

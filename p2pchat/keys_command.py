@@ -9,8 +9,8 @@ from typing import Any, ClassVar, TextIO
 
 from twisted.python import usage
 
-from p2pchat.options import EnvironmentOptions, StrictOptions, file, folder
-from p2pchat.protocol.names import PeerId, check_own
+from p2pchat.options import EnvironmentOptions, StrictOptions, file, folder, own
+from p2pchat.protocol.names import PeerId
 from p2pchat.settings import DEFAULT_NAMESPACE
 from p2pchat.trust.cards import fingerprint
 from p2pchat.trust.identity import Identity
@@ -39,12 +39,12 @@ class _KeysOptions(EnvironmentOptions):
             except ValueError as problem:
                 raise usage.UsageError(str(problem)) from None
 
-    def namespace(self) -> str:
+    def read_namespace(self) -> str:
         """Return the namespace that is meant.
 
         :raises UsageError: it is wrong.
         """
-        return self.read("namespace", lambda text: check_own("namespace", text), DEFAULT_NAMESPACE)
+        return self.read("namespace", own("namespace"), DEFAULT_NAMESPACE)
 
     def run(self, out: TextIO, err: TextIO) -> int:
         """Do it."""
@@ -83,12 +83,12 @@ class _IdentityOptions(_KeysOptions):
 
         :raises UsageError: one is wrong or missing.
         """
-        name = self.read("name", lambda text: check_own("name", text), None)
+        name = self.read("name", own("name"), None)
         if name is None:
             raise usage.UsageError(
                 f"--name (or {self.variable('name')}) is required: whose identity? For example: --name alice"
             )
-        self.own = PeerId.of(name, self.namespace())
+        self.own = PeerId.of(name, self.read_namespace())
         self.given = self.read("data-dir", folder, None)
 
     @property
@@ -222,13 +222,13 @@ class NewNamespaceKeyOptions(_KeysOptions):
 
         :raises UsageError: one is wrong.
         """
-        self.of = self.namespace()
+        self.namespace = self.read_namespace()
 
     def do(self) -> list[str]:
         """Make it."""
-        _write_new(self.file, NamespaceKey.new(self.of, os.urandom).to_bytes())
+        _write_new(self.file, NamespaceKey.new(self.namespace, os.urandom).to_bytes())
         return [
-            f"A key for the namespace {self.of} is in {self.file}.",
+            f"A key for the namespace {self.namespace} is in {self.file}.",
             "Give it to all members by a way that nobody else can read; they start with --namespace-key.",
             "Who does not have it reads nothing of what is said to all of them, and passes it on only.",
         ]

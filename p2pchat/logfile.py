@@ -16,6 +16,7 @@ from twisted.logger import (
     LogLevel,
     LogLevelFilterPredicate,
     formatEvent,
+    globalLogBeginner,
     textFileLogObserver,
 )
 from twisted.python import usage
@@ -93,6 +94,11 @@ def reopen() -> None:
         return
     _file.reopen()
     _log.info("the log was opened anew")
+
+
+def write_nothing() -> None:
+    """Let a process write no log: what goes wrong in it is told otherwise."""
+    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
 
 
 def _as_json(event: LogEvent) -> str:

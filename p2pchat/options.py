@@ -13,6 +13,7 @@ from twisted.python import usage
 
 from p2pchat import __version__
 from p2pchat.addresses import Address
+from p2pchat.protocol.names import check_own
 
 _T = TypeVar("_T")
 _D = TypeVar("_D")
@@ -148,6 +149,14 @@ def one_of(words: Sequence[str]) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def own(what: str) -> Callable[[str], str]:
+    """Return what reads a name of ours.
+
+    :param what: ``name`` or ``namespace``.
+    """
+    return lambda text: check_own(what, text)
 
 
 def interface(text: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any, ClassVar, TextIO
 
@@ -124,7 +125,8 @@ class SimulateOptions(_Options):
         try:
             with Path(self["trace"]).open("wb") if self["trace"] else nullcontext() as trace_to:
                 simulation = Simulation(self.plan, trace_to)
-                run_with_progress(simulation, err)
+                with _seldom_collecting():
+                    run_with_progress(simulation, err)
         except OSError as problem:
             print(f"p2pchat simulate: {self['trace']}: {problem.strerror}", file=err)
             return UNUSABLE
@@ -171,7 +173,7 @@ class ReplayOptions(_Options):
             with self.file.open("rb") as lines:
                 self._print(lines, out)
         except BrokenPipeError:
-            sys.stderr.close()  # whoever read us has seen enough
+            raise
         except (OSError, BadTrace) as problem:
             why = problem.strerror if isinstance(problem, OSError) else problem
             print(f"p2pchat replay: {self.file}: {why}", file=err)
@@ -183,6 +185,20 @@ class ReplayOptions(_Options):
             print(text, file=out)
             if self["step"] and sys.stdin.readline() in ("", "q\n"):
                 break
+
+
+@contextmanager
+def _seldom_collecting() -> Iterator[None]:
+    """Let Python look for garbage seldom.
+
+    A large network is millions of objects that stay; to look through them all the time takes a third of it.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, 50, 1000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def run_with_progress(simulation: Simulation, err: TextIO) -> None:

@@ -19,6 +19,14 @@ _TWISTD_PID = "twistd.pid"
 _locks: list[int] = []
 
 
+def state_folder(*parts: str) -> Path:
+    """Return the folder for what a program of this user keeps that was not given another.
+
+    :param parts: what tells it from others there.
+    """
+    return platformdirs.user_state_path("p2pchat").joinpath(*parts)
+
+
 def claim_folder(twistd: Any, given: str | None, *parts: str, label: str, choose: str) -> Path:
     """Make the folder of one program, and tell twistd to keep its pid file there.
 
@@ -33,7 +41,7 @@ def claim_folder(twistd: Any, given: str | None, *parts: str, label: str, choose
     """
     if given == "":
         raise usage.UsageError("--data-dir: expected a folder, got ''")
-    folder = Path(given) if given else platformdirs.user_state_path("p2pchat").joinpath(*parts)
+    folder = Path(given) if given else state_folder(*parts)
     folder = folder.absolute()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -35,8 +35,9 @@ from p2pchat.options import (
     interface,
     number,
     one_of,
+    own,
 )
-from p2pchat.protocol.names import PeerId, check_own
+from p2pchat.protocol.names import PeerId
 from p2pchat.rendezvous.tls import read_authority
 from p2pchat.settings import DEFAULT_NAMESPACE, SHARED_RENDEZVOUS, Settings
 from p2pchat.state import claim_folder
@@ -157,10 +158,10 @@ class Options(EnvironmentOptions):
 
         :raises UsageError: a value is wrong; the text says what would be right.
         """
-        name = self.read("name", lambda text: check_own("name", text), None)
+        name = self.read("name", own("name"), None)
         if name is None:
             raise usage.UsageError("--name is required: who are you? For example: --name alice")
-        namespace = self.read("namespace", lambda text: check_own("namespace", text), DEFAULT_NAMESPACE)
+        namespace = self.read("namespace", own("namespace"), DEFAULT_NAMESPACE)
         self.own = PeerId.of(name, namespace)
         self.settings = self._read_settings()
         given = self.read("data-dir", folder, None)
@@ -266,18 +267,28 @@ def makeService(options: Options, reactor: Reactor | None = None) -> IService:
             set_log_level=logfile.set_level,
         )
 
-    journal = Journal(os.urandom(6).hex(), now_ms)
-    node.listen(journal.add)
-    control = ControlFactory(reactor, Methods(node, journal, quit_), journal, session)
-    node.count(journal.sizes)
-    node.count(control.sizes)
-    ControlService(reactor, options.claimed, control).setServiceParent(node)
+    _add_control(node, options.claimed, reactor, session, quit_)
     if options.twistd["nodaemon"]:
         _add_console(node, options, reactor, lambda show: session(show, quit_), quit_)
     # Who closes the terminal wants us to end; who runs us without one has moved the log away.
     hung_up = quit_ if options.twistd["nodaemon"] and is_terminal(sys.__stdin__) else logfile.reopen
     Supervision(reactor, hung_up, options.environment).setServiceParent(node)
     return node
+
+
+def _add_control(
+    node: Node,
+    folder: Path,
+    reactor: Reactor,
+    session: Callable[[Callable[[str], None], Callable[[], None]], Session],
+    quit_: Callable[[], None],
+) -> None:
+    journal = Journal(os.urandom(6).hex(), now_ms)
+    node.listen(journal.add)
+    control = ControlFactory(reactor, Methods(node, journal, quit_), journal, session)
+    node.count(journal.sizes)
+    node.count(control.sizes)
+    ControlService(reactor, folder, control).setServiceParent(node)
 
 
 def is_terminal(stdin: IO[str] | None) -> bool:

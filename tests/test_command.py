@@ -185,6 +185,14 @@ class SimulateTests(SynchronousTestCase):
             },
         )
 
+    def test_garbage(self) -> None:
+        """While it runs, Python looks for garbage seldom; afterwards as before."""
+        before, within = gc.get_threshold(), []
+        self.patch(Simulation, "run", lambda *_given: within.append(gc.get_threshold()))
+        run(*SMALL)
+        self.assertGreater(within[0][0], 50_000)
+        self.assertEqual(gc.get_threshold(), before)
+
     def test_broken(self) -> None:
         """Where an invariant broke, the exit status says so, for people and for programs."""
 
@@ -223,7 +231,6 @@ class ConsoleScriptTests(SynchronousTestCase):
     def test_exits(self) -> None:
         """The program exits with the status of what it did, and logs nothing to the terminal."""
         began: list[object] = []
-        self.patch(gc, "set_threshold", lambda *_given: None)
         self.patch(globalLogBeginner, "beginLoggingTo", lambda observers, **_more: began.append(observers))
         self.patch(sys, "argv", ["p2pchat", "dance"])
         self.patch(sys, "stderr", io.StringIO())

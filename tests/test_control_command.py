@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,11 +37,12 @@ class FakeClient:
     answers: dict[str, Any]
     told: list[dict[str, Any]]
     asked: list[tuple[str, str, dict[str, Any]]]
+    runs_there = "alice@lobby"
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         if folder.name == "nobody":
-            raise NotRunning
+            raise NotRunning("nobody listens there")
 
     def __enter__(self) -> FakeClient:
         return self
@@ -48,8 +50,13 @@ class FakeClient:
     def __exit__(self, *problem: object) -> None:
         pass
 
+    def close(self) -> None:
+        """End it."""
+
     def ask(self, method: str, **params: Any) -> Any:
         """Answer as the test wants."""
+        if method == "hello":
+            return {"peer_id": self.runs_there}
         self.asked.append((self._folder.name, method, params))
         answer = self.answers[method]
         if isinstance(answer, Exception):
@@ -59,7 +66,7 @@ class FakeClient:
     def events(self) -> Iterator[dict[str, Any]]:
         """Tell what the test wants, and end."""
         yield from self.told
-        raise NotRunning
+        raise NotRunning("it was stopped")
 
 
 class CommandTestCase(SynchronousTestCase):
@@ -93,7 +100,7 @@ class SendTests(CommandTestCase):
             ({"neighbours": 2}, 0, "sent to 2 neighbours\n"),
             ({"neighbours": 0}, FAILED, "no peer is linked"),
             (Refused("x is \x1b yourself"), REFUSED, "p2pchat: x is ␛ yourself"),
-            (NotRunning(), NOT_RUNNING, "alice@lobby does not run"),
+            (NotRunning("why\x1b"), NOT_RUNNING, "alice@lobby does not run here: why␛"),
         ):
             FakeClient.answers = {"send": answer}
             result, out, err = self.runs("send", "alice", "@bob", "hi")
@@ -116,6 +123,33 @@ class SendTests(CommandTestCase):
             self.assertEqual(self.runs("send", *words)[0], 0)
             name = "place" if place[0] in words else "alice"
             self.assertEqual(FakeClient.asked[-1], (name, "send", {"to": "*", "text": text}))
+
+    def test_whose_folder(self) -> None:
+        """In a folder that was given, nobody else speaks than who was named, wherever it was given."""
+        FakeClient.answers = {"send": {"neighbours": 1}}
+        place = str(self.folder / "place")
+        self.patch(EnvironmentOptions, "environment", {"P2PCHAT_DATA_DIR": place})
+        status, _, err = self.runs("send", "bob", "*", "hi")
+        self.assertEqual((status, FakeClient.asked), (NOT_RUNNING, []))
+        self.assertIn("bob@lobby does not run here: alice@lobby does, in", err)
+        self.assertEqual(self.runs("send", "alice", "*", "hi")[0], 0)
+
+    def test_namespace(self) -> None:
+        """The namespace is that of the name, of the option or of the environment, as for the peer itself."""
+        FakeClient.answers = {"send": {"neighbours": 1}}
+        found: list[str] = []
+
+        def note(namespace: str, name: str) -> Path:
+            found.append(namespace)
+            return self.folder / name
+
+        self.patch(control_command, "state_folder", note)
+        for words, variable in (
+            (("alice@UnB",), "Giga"), (("alice", "--namespace", "UnB"), "Giga"), (("alice",), "UnB"),
+        ):  # fmt: skip
+            self.patch(EnvironmentOptions, "environment", {"P2PCHAT_NAMESPACE": variable})
+            self.assertEqual(self.runs("send", words[0], "*", "hi", *words[1:])[0], 0)
+        self.assertEqual(found, ["UnB"] * 3)
 
     def test_wrong(self) -> None:
         """What is wrong in the command is told."""
@@ -152,6 +186,16 @@ class EventsTests(CommandTestCase):
         """Without JSON they can be read, and steer no terminal."""
         self.assertEqual(self.runs("events", "alice")[1], 'r-1 warned {"text": "é<U+202E>"}\n')
 
+    def test_reader_gone(self) -> None:
+        """Who reads us and has seen enough ends us without a traceback."""
+
+        class Closed(io.StringIO):
+            def write(self, text: str) -> int:
+                raise BrokenPipeError
+
+        self.patch(sys, "stderr", io.StringIO())
+        self.assertEqual(main(("events", "alice"), Closed(), io.StringIO()), 0)
+
     def test_missed(self) -> None:
         """What was missed is told beside the events."""
         FakeClient.told.append({"method": "missed", "params": {"events": 7}})
@@ -180,6 +224,9 @@ class StatusTests(CommandTestCase):
             FakeClient.answers = {"status": STATUS | {"rendezvous": value}}
             self.assertIn(words, self.runs("status", "alice")[1])
         self.assertEqual(self.runs("status", "nobody")[0], NOT_RUNNING)
+        FakeClient.asked.clear()
+        self.assertEqual(self.runs("status", "--data-dir", str(self.folder / "place"))[0], 0)
+        self.assertEqual(FakeClient.asked, [("place", "status", {})])
         FakeClient.answers = {"status": STATUS | {"troubles": ["one\x1b", "two"]}}
         self.assertEqual(self.runs("status", "alice")[1].splitlines()[1:], ["  one␛", "  two"])
 

@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 import attrs
 from tqdm import tqdm
 
-from p2pchat.simulation.invariants import log_nothing
+from p2pchat.logfile import write_nothing
 from p2pchat.simulation.plan import MIXED
 from p2pchat.simulation.report import Report, report_on
 from p2pchat.simulation.simulation import Simulation
@@ -68,7 +68,7 @@ def main() -> int:
     seeds = range(options.first, options.first + options.seeds)
     peers, minutes = [options.peers] * len(seeds), [options.minutes] * len(seeds)
     total = Sum()
-    with ProcessPoolExecutor(os.cpu_count(), initializer=log_nothing) as processes:
+    with ProcessPoolExecutor(os.cpu_count(), initializer=write_nothing) as processes:
         reports = processes.map(simulate, seeds, peers, minutes, chunksize=CHUNK)
         try:
             for report in tqdm(reports, total=len(seeds), unit="seed", disable=None):

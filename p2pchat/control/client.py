@@ -6,6 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ CONNECT_S = 5.0
 
 
 class NotRunning(Exception):
-    """Nobody listens at the socket, or nobody does any more."""
+    """Nobody listens at the socket, or nobody does any more; the text says how that is known."""
 
 
 class Refused(Exception):
@@ -57,10 +58,9 @@ class Client:
         :raises NotRunning: the peer ended.
         """
         request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        try:
+        # Where it was closed at the other end already, why may be there to read.
+        with suppress(ConnectionError):
             self._socket.sendall(json.dumps(request).encode() + b"\n")
-        except ConnectionError:
-            raise NotRunning from None
         answer = next(line for line in self._lines() if "id" in line)
         if "error" in answer:
             raise Refused(answer["error"]["message"])
@@ -80,22 +80,24 @@ class Client:
             except ConnectionError:
                 line = b""
             if not line.endswith(b"\n"):
-                raise NotRunning
+                raise NotRunning("it was stopped")
             yield json.loads(line)
 
     def _connect(self, folder: Path) -> None:
         path = folder / SOCKET
         try:
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError:
-            raise NotRunning from None
+        except OSError as problem:
+            raise NotRunning(f"{folder}: {problem.strerror}") from None
         try:
             if path.lstat().st_uid != os.getuid():
-                raise NotRunning
+                raise NotRunning(f"{path} belongs to another user")
             self._socket.settimeout(CONNECT_S)
             self._socket.connect(within_reach(path, descriptor))
             self._socket.settimeout(None)
-        except (OSError, NoControl):
-            raise NotRunning from None
+        except OSError as problem:
+            raise NotRunning(f"{path}: {problem.strerror or problem}") from None
+        except NoControl as problem:
+            raise NotRunning(f"{path}: {problem}") from None
         finally:
             os.close(descriptor)

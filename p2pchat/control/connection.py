@@ -49,7 +49,7 @@ class ControlProtocol(Protocol):
 
     :param session: makes a console for this client; gets where to show lines, and what ends the connection.
     :param later: calls something soon, from the reactor.
-    :param is_admitted: whether who connected may be here.
+    :param turn_away: returns why who connected may not be here; None: it may.
     :param ended: called when the connection has ended.
     """
 
@@ -61,14 +61,14 @@ class ControlProtocol(Protocol):
         journal: Journal,
         session: Callable[[Callable[[str], None], Callable[[], None]], Session],
         later: Callable[[Callable[[], None]], object],
-        is_admitted: Callable[[ControlProtocol], bool],
+        turn_away: Callable[[ControlProtocol], RpcError | None],
         ended: Callable[[ControlProtocol], None],
     ) -> None:
         self._methods = methods
         self._journal = journal
         self._make_session = session
         self._later = later
-        self._is_admitted = is_admitted
+        self._turn_away = turn_away
         self._ended = ended
         self._buffer = LineBuffer(MAX_LINE)
         self._lines: deque[bytes | TooLong] = deque()
@@ -87,8 +87,9 @@ class ControlProtocol(Protocol):
         """Ask to be told when the output is not read."""
         assert self.transport is not None
         self.transport.registerProducer(self, True)  # type: ignore[attr-defined]
-        if not self._is_admitted(self):
-            self._fail(None, RpcError(Code.REFUSED, "this socket is of another user", "unauthorized"))
+        problem = self._turn_away(self)
+        if problem is not None:
+            self._fail(None, problem)
             self.close()
 
     def dataReceived(self, data: bytes) -> None:
@@ -193,11 +194,9 @@ class ControlProtocol(Protocol):
         unknown = (wanted.kinds or frozenset()) - KINDS
         if unknown:
             raise RpcError(Code.PARAMS, f"there is no kind of event {min(unknown)[:40]!a}")
-        missed: int | None = 0
-        self._next, self._kinds = self._journal.next, wanted.kinds
-        if wanted.after is not None:
-            self._next, missed = self._resume(wanted.after)
-        self._reply(request, {"cursor": self._journal.cursor(self._next - 1), "missed": missed})
+        begin, missed = (self._journal.next, 0) if wanted.after is None else self._resume(wanted.after)
+        self._next, self._kinds = begin, wanted.kinds
+        self._reply(request, {"cursor": self._journal.cursor(begin - 1), "missed": missed})
         self._journal.followers[self._follow] = None
         self._follow()
 

@@ -22,6 +22,7 @@ from p2pchat.control.connection import ControlProtocol
 from p2pchat.control.journal import Journal
 from p2pchat.control.methods import Methods
 from p2pchat.control.place import SOCKET, NoControl, within_reach
+from p2pchat.control.rpc import Code, RpcError
 
 #: Programs that may be there at once.
 MAX_CLIENTS = 64
@@ -53,12 +54,9 @@ class ControlFactory(Factory):
         #: Connections that were turned away.
         self.refused = 0
 
-    def buildProtocol(self, address: object) -> ControlProtocol | None:
-        """Take a client, unless there are too many."""
-        if len(self.clients) >= MAX_CLIENTS:
-            self.refused += 1
-            return None
-        client = ControlProtocol(*self._parts, self._admit, self.clients.discard)
+    def buildProtocol(self, address: object) -> ControlProtocol:
+        """Take a client, who may be turned away once it can be told why."""
+        client = ControlProtocol(*self._parts, self._turn_away, self.clients.discard)
         self.clients.add(client)
         return client
 
@@ -66,10 +64,14 @@ class ControlFactory(Factory):
         """How many clients there are, and were turned away."""
         return {"control_clients": len(self.clients), "control_refused": self.refused}
 
-    def _admit(self, client: ControlProtocol) -> bool:
-        is_ours = peer_user(client.transport) in (None, 0, os.getuid())
-        self.refused += not is_ours
-        return is_ours
+    def _turn_away(self, client: ControlProtocol) -> RpcError | None:
+        problem = None
+        if peer_user(client.transport) not in (None, 0, os.getuid()):
+            problem = RpcError(Code.REFUSED, "this socket is of another user", "unauthorized")
+        elif len(self.clients) > MAX_CLIENTS:
+            problem = RpcError(Code.REFUSED, f"{MAX_CLIENTS} programs are here already", "busy")
+        self.refused += problem is not None
+        return problem
 
 
 class ControlService(Service):

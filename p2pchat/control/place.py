@@ -6,9 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import platformdirs
-
-from p2pchat.protocol.names import PeerId
+from p2pchat.state import state_folder
 
 #: What the socket is called in the state folder of its peer.
 SOCKET = "control"
@@ -21,14 +19,9 @@ class NoControl(Exception):
     """The socket cannot be used; the text says why."""
 
 
-def state_folder(own: PeerId) -> Path:
-    """Return the folder of a peer that was not given another."""
-    return platformdirs.user_state_path("p2pchat") / own.namespace / own.name
-
-
 def all_folders() -> Iterator[Path]:
     """Yield the folders with a control socket in the usual place, by namespace and name."""
-    for socket in sorted(platformdirs.user_state_path("p2pchat").glob(f"*/*/{SOCKET}")):
+    for socket in sorted(state_folder().glob(f"*/*/{SOCKET}")):
         yield socket.parent
 
 

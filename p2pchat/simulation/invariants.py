@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import attrs
-from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogBeginner
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
 from p2pchat import casts
@@ -124,11 +124,6 @@ def missing_in_rosters(residents: Iterable[Resident]) -> list[str]:
         if unknown:
             missing.append(f"{resident.own} does not know {', '.join(sorted(unknown)[:3])}")
     return missing
-
-
-def log_nothing() -> None:
-    """Let a process write no log: what goes wrong in a simulated peer is told by the simulation."""
-    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
 
 
 @implementer(ILogObserver)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 from twisted.internet.testing import StringTransport
 
 from p2pchat.console.session import Session
+from p2pchat.control import listening
 from p2pchat.control.journal import Journal
 from p2pchat.control.listening import ControlFactory
 from p2pchat.control.methods import Methods
@@ -26,8 +28,9 @@ class Desk:
         self.factory = ControlFactory(
             user.villager.host, Methods(user.node, self.journal, self._stop), self.journal, self._session
         )
-        self.admitted = True
-        self.factory._admit = lambda client: self.admitted  # type: ignore[method-assign]
+        #: Who connects.
+        self.user = os.getuid()
+        listening.peer_user = lambda transport: self.user  # the test case puts it back
 
     def _stop(self) -> None:
         self.stops += 1
@@ -87,5 +90,6 @@ class ControlTestCase(ConsoleTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.alice, self.bob = self.meet("alice", "bob")
+        self.patch(listening, "peer_user", listening.peer_user)
         self.desk = Desk(self.alice)
         self.client = self.desk.client()

@@ -51,6 +51,12 @@ class ClientTests(SynchronousTestCase):
             client, _ = self.connect({"id": request_id, "error": {"code": 1, "message": "why"}})
             self.assertEqual(str(self.assertRaises(Refused, client.ask, "x")), "why")
 
+    def test_turned_away(self) -> None:
+        """Who is turned away before it asks hears why."""
+        client, there = self.connect({"id": None, "error": {"code": 1, "message": "too many"}})
+        there.close()
+        self.assertEqual(str(self.assertRaises(Refused, client.ask, "x")), "too many")
+
     def test_events(self) -> None:
         """Events come until the peer ends."""
         client, _ = self.connect({"method": "event", "params": 1}, {"method": "missed"}, ends=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 from unittest import mock
 
@@ -192,6 +193,18 @@ class EventTests(ControlTestCase):
         self.hear()
         self.assertEqual(len(self.client.gets()), 1)
 
+    def test_refused_again(self) -> None:
+        """A subscription that is refused changes nothing about the one before."""
+        self.client.result("subscribe")
+        self.client.protocol.pauseProducing()
+        self.hear(2)
+        self.client.protocol._take(
+            b'{"jsonrpc": "2.0", "id": 9, "method": "subscribe", "params": {"after": "x"}}'
+        )
+        self.client.gets()
+        self.client.protocol.resumeProducing()
+        self.assertEqual(self.cursors(self.client.gets()), [1, 2])
+
     def test_not_read(self) -> None:
         """While a client does not read, events stay in the journal; of what that cannot keep, it hears."""
         self.patch(journal_module, "MAX_EVENTS", 3)
@@ -316,20 +329,25 @@ class CommandTests(ControlTestCase):
 
 
 class AdmissionTests(ControlTestCase):
-    def test_another_user(self) -> None:
-        """Who is not our user is told so, and nothing else."""
-        self.desk.admitted = False
+    def turned_away(self) -> str:
+        """Connect, and be turned away; return the reason that is told."""
         client = self.desk.client()
         [told] = client.gets()
-        self.assertEqual(told["error"]["data"], {"reason": "unauthorized"})
         self.assertTrue(client.transport.disconnecting)
         self.assertEqual(client.says(HELLO), [])
+        client.protocol.connectionLost()
+        return str(told["error"]["data"]["reason"])
+
+    def test_another_user(self) -> None:
+        """Who is not our user is told so, and nothing else."""
+        self.desk.user = os.getuid() + 1
+        self.assertEqual(self.turned_away(), "unauthorized")
 
     def test_too_many(self) -> None:
-        """So many clients are taken; more are turned away and counted, until one goes."""
+        """So many clients are taken; more are turned away in words and counted, until one goes."""
         self.patch(listening, "MAX_CLIENTS", 2)
         second = self.desk.client()
-        self.assertIsNone(self.desk.factory.buildProtocol(None))
+        self.assertEqual(self.turned_away(), "busy")
         self.assertEqual(self.desk.factory.sizes(), {"control_clients": 2, "control_refused": 1})
         second.protocol.connectionLost()
         self.assertEqual(self.desk.client().says(HELLO)[0]["id"], 7)

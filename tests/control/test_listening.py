@@ -136,7 +136,7 @@ class ListeningTests(SynchronousTestCase):
         client = cast(Any, mock.Mock(transport=transport))
         for user, is_ours in ((os.getuid(), True), (0, True), (os.getuid() + 1, False), (None, True)):
             with mock.patch.object(listening, "peer_user", return_value=user):
-                self.assertEqual(factory._admit(client), is_ours)
+                self.assertEqual(factory._turn_away(client) is None, is_ours)
         self.assertEqual(factory.refused, 1)
         with mock.patch.object(listening, "socket", mock.Mock(spec=["SOL_SOCKET"])):
             self.assertIsNone(peer_user(transport))
