@@ -17,6 +17,8 @@ def verdict(node: Node) -> list[str]:
     found = troubles(node)
     if found:
         return [f"Trouble: {trouble}" for trouble in found]
+    if node.registration is not None and not node.registration.registered:
+        return ["Just started: not registered at the rendezvous yet."]
     if not node.known():
         return ["All is well, but nobody else is known yet."]
     return ["All is well."]

@@ -19,6 +19,11 @@ class HealthTests(ConsoleTestCase):
         self.pass_time(STARTING_S)
         self.assertEqual(verdict(alone.node), ["All is well, but nobody else is known yet."])
 
+    def test_just_started(self) -> None:
+        """Before the rendezvous has answered, nobody can say that all is well."""
+        alice = self.user("alice", **self.listed_at())
+        self.assertEqual(verdict(alice.node), ["Just started: not registered at the rendezvous yet."])
+
     def test_no_rendezvous(self) -> None:
         """Without its rendezvous it goes on; what that means, and what to do, is told at once."""
         alice = self.user("alice", **self.listed_at())

@@ -30,7 +30,8 @@ _ROOT = Path(p2pchat.__file__).parent.parent
 #: Where programs are; ip and iptables are where users often do not look.
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
-_TWISTD = [sys.executable, "-c", "import sys; from twisted.scripts.twistd import run; run()"]
+#: How a user starts twistd.
+TWISTD = [sys.executable, "-c", "import sys; from twisted.scripts.twistd import run; run()"]
 
 #: Settings of whoever runs the tests, by how their names begin, that must not reach what is tested.
 _DROPPED = ("COVERAGE_", "P2PCHAT_", "XDG_")
@@ -192,7 +193,7 @@ class Machine:
         self, *arguments: str, stdin: int = subprocess.PIPE, environment: dict[str, str] | None = None
     ) -> Process:
         """Start twistd."""
-        return self.run(*_TWISTD, *arguments, stdin=stdin, environment=environment)
+        return self.run(*TWISTD, *arguments, stdin=stdin, environment=environment)
 
     def peer(self, name: str, *arguments: str) -> Process:
         """Start a peer in the foreground, as a user does."""

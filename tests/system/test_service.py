@@ -5,13 +5,14 @@ from __future__ import annotations
 import configparser
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
 from pathlib import Path
 
 import p2pchat
-from tests.system.machine import DEADLINE_S, SystemTests
+from tests.system.machine import DEADLINE_S, TWISTD, SystemTests
 
 DOCS = Path(p2pchat.__file__).parent.parent / "docs"
 
@@ -78,6 +79,24 @@ class DaemonTests(SystemTests):
         text = log.read_text()
         self.assertIn("'alice@lobby' stops", text)
         self.assertNotIn("Traceback", text)
+
+
+class TerminalTests(SystemTests):
+    """With a person at a terminal."""
+
+    def test_terminal_closed(self) -> None:
+        """Who closes the terminal leaves in good order: the others get BYE."""
+        bob = self.machine.peer("bob")
+        bob.until("registered at")
+        ours, theirs = pty.openpty()
+        # A session of its own, with the terminal as the one that hangs it up.
+        self.machine.run(*("setsid", "--ctty", *TWISTD, "-n", "p2pchat", "--name", "alice"), stdin=theirs)
+        os.close(theirs)
+        bob.until("alice@lobby is linked")
+        bob.say("/ping alice")
+        bob.until("PONG from alice@lobby")
+        os.close(ours)
+        bob.until("alice@lobby is no longer linked: the peer said BYE")
 
 
 class HostileTests(SystemTests):
