@@ -22,6 +22,7 @@ class MessageArrived(Struct, frozen=True, gc=False):
     :param plain: that neighbour is not of our own kind.
     :param hops: links that it came over, as far as the message tells; 1 is the direct link.
     :param protection: who else could have read or written it.
+    :param is_verified: the user has compared safety numbers with its source.
     """
 
     src: str
@@ -32,6 +33,15 @@ class MessageArrived(Struct, frozen=True, gc=False):
     plain: bool
     hops: int | None
     protection: Protection = Protection.NONE
+    is_verified: bool = False
+
+
+class MessageTaken(Struct, frozen=True, gc=False):
+    """A message of ours to one peer was accepted: what becomes of it is told as well."""
+
+    msg_id: str
+    dst: PeerId
+    payload: str
 
 
 class MessageSent(Struct, frozen=True, gc=False):
@@ -76,6 +86,18 @@ class MessageFailed(Struct, frozen=True, gc=False):
     payload: str
     code: str
     why: str
+
+
+class CastSent(Struct, frozen=True, gc=False):
+    """A message of ours to many was sent. Nobody confirms those.
+
+    :param dst: the namespace, as in ``#lobby``, or ``*``.
+    :param neighbours: how many took it; 0: nobody is linked that it concerns.
+    """
+
+    dst: str
+    payload: str
+    neighbours: int
 
 
 class NeighbourUp(Struct, frozen=True, gc=False):
@@ -197,9 +219,11 @@ class LineTraced(Struct, frozen=True, gc=False):
 
 Event = (
     MessageArrived
+    | MessageTaken
     | MessageSent
     | MessageConfirmed
     | MessageFailed
+    | CastSent
     | NeighbourUp
     | NeighbourDown
     | PeerComplained

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from p2pchat.links.link import Link
 from p2pchat.links.switchboard import Switchboard
 from p2pchat.protocol.errors import ProtocolError
-from p2pchat.protocol.names import PeerId
+from p2pchat.protocol.names import Destination, PeerId
+from p2pchat.protocol.protection import Protection
 from p2pchat.trust.keys import Keys
 from p2pchat.trust.seals import Seals
 from p2pchat.trust.trust import NothingToTrust, Teller, Trust
@@ -56,6 +57,10 @@ class Gate:
     def is_verified(self, peer_id: PeerId) -> bool:
         """Whether our user has compared safety numbers with a peer."""
         return self.trust is not None and self.trust.is_verified(peer_id)
+
+    def expected(self, to: Destination) -> Protection | None:
+        """Return how a message would be protected that went over relays now; None where nobody knows yet."""
+        return Protection.NONE if self.seals is None else self.seals.expected(to)
 
     def befriend(self, peer_id: PeerId) -> None:
         """Our user writes to a peer."""

@@ -83,7 +83,7 @@ class Node(MultiService):
         self.started_at_s = reactor.seconds()
         self._sizes: list[Callable[[], dict[str, int]]] = []
         self.rendezvous: RendezvousServer | None = None
-        self._telling = Telling(self._seek, self._why_not_linked)
+        self._telling = Telling(self._seek, self._why_not_linked, lambda peer: self.gate.is_verified(peer))
         self._tell = self._telling.tell
         self.gate = Gate(keys, self._telling, reactor.seconds, lambda: self.switchboard)
         self.router = Router(own, self._telling, reactor.seconds, new_id, self.gate.seals)
@@ -200,7 +200,7 @@ class Node(MultiService):
         """
         if self._is_stopping:
             return fail(_stopping())
-        return self.casts.say(to, payload)
+        return self.casts.say(to, payload).addCallback(self._cast_sent, to, payload)
 
     def connect(self, peer_id: PeerId) -> Deferred[Link]:
         """Dial a peer now. Fails with `NotLinked` where nobody knows its address, or `DialFailed`."""
@@ -344,6 +344,10 @@ class Node(MultiService):
         return True
 
     # Inside.
+
+    def _cast_sent(self, took: int, to: ToNamespace | ToAll, payload: str) -> int:
+        self._tell(events.CastSent(str(to), payload, took))
+        return took
 
     def _close_gate(self, result: Any) -> Any:
         self.gate.close()

@@ -258,13 +258,14 @@ def makeService(options: Options, reactor: Reactor | None = None) -> IService:
         with suppress(ReactorNotRunning):
             cast(Any, reactor).stop()
 
-    def session(show: Callable[[str], None], quit: Callable[[], None]) -> Session:
+    def session(show: Callable[[str], None], quit: Callable[[], None], narrates: bool = True) -> Session:
         return Session(
             node,
             show=show,
             quit=quit,
             clock_time=lambda: datetime.now().astimezone().strftime("%H:%M:%S"),
             set_log_level=logfile.set_level,
+            narrates=narrates,
         )
 
     _add_control(node, options.claimed, reactor, session, quit_)
@@ -280,7 +281,7 @@ def _add_control(
     node: Node,
     folder: Path,
     reactor: Reactor,
-    session: Callable[[Callable[[str], None], Callable[[], None]], Session],
+    session: Callable[[Callable[[str], None], Callable[[], None], bool], Session],
     quit_: Callable[[], None],
 ) -> None:
     journal = Journal(os.urandom(6).hex(), now_ms)

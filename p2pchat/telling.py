@@ -21,14 +21,21 @@ class Telling:
 
     :param seek: tries to get a link with a peer.
     :param why_not_linked: says what came of that, for people; nothing where there is a link.
+    :param is_verified: says whether the user knows a peer for sure.
     """
 
     _log = Logger()
 
-    def __init__(self, seek: Callable[[PeerId], None], why_not_linked: Callable[[PeerId], str]) -> None:
+    def __init__(
+        self,
+        seek: Callable[[PeerId], None],
+        why_not_linked: Callable[[PeerId], str],
+        is_verified: Callable[[PeerId], bool],
+    ) -> None:
         self.listeners: list[Callable[[events.Event], None]] = []
         self.seek = seek
         self._why_not_linked = why_not_linked
+        self._is_verified = is_verified
 
     def tell(self, event: events.Event) -> None:
         """Tell all listeners."""
@@ -46,7 +53,14 @@ class Telling:
         # The ttl of a plain peer tells nothing.
         hops = 1 if via == message.src else hops_of(message.ttl)
         src, dst, payload = message.src, message.dst, message.payload
-        self.tell(events.MessageArrived(src, dst, payload, is_cast, via, is_plain, hops, protection))
+        is_verified = self._is_verified(PeerId(src))
+        self.tell(
+            events.MessageArrived(src, dst, payload, is_cast, via, is_plain, hops, protection, is_verified)
+        )
+
+    def taken(self, delivery: Delivery) -> None:
+        """Tell that a message of ours was accepted."""
+        self.tell(events.MessageTaken(delivery.msg_id, delivery.dst, delivery.payload))
 
     def sent(self, delivery: Delivery) -> None:
         """Tell that a message is on its way."""

@@ -103,18 +103,36 @@ class MeetingTests(NodeTestCase):
 
 class MessageTests(NodeTestCase):
     def test_confirmed(self) -> None:
-        """A message is told as sent, as arrived at the other end, and as confirmed with the time it took."""
+        """A message is told as taken, as sent, as arrived, and as confirmed with its time, in turn."""
         alice, bob = self.meet("alice", "bob")
         delivery = alice.node.send(bob.own, "hi")
         self.pass_time(1)
         self.assertEqual(
             alice.told(events.MessageSent), [events.MessageSent(delivery.msg_id, bob.own, bob.own)]
         )
+        self.assertEqual(
+            alice.told(events.MessageTaken), [events.MessageTaken(delivery.msg_id, bob.own, "hi")]
+        )
+        self.assertEqual(
+            [type(event) for event in alice.events[-3:]],
+            [events.MessageTaken, events.MessageSent, events.MessageConfirmed],
+        )
         (confirmed,) = alice.told(events.MessageConfirmed)
         self.assertEqual((confirmed.dst, confirmed.tries), (bob.own, 1))
         self.assertAlmostEqual(confirmed.took_s, 0.002)
         arrived = events.MessageArrived(alice.own, bob.own, "hi", False, alice.own, False, 1)
         self.assertEqual(bob.told(events.MessageArrived), [arrived])
+
+    def test_cast(self) -> None:
+        """A message to many is told with how many took it, even if nobody; a refused one is not."""
+        alice, bob = self.meet("alice", "bob")
+        alice.node.publish(ToAll(), "hi")
+        self.network.cut(alice.ip, bob.ip)
+        alice.node.disconnect(bob.own)
+        alice.node.publish(ToNamespace("UnB"), "ho")
+        self.failureResultOf(alice.node.publish(ToAll(), "x" * 40_000), ProtocolError)
+        told = [events.CastSent("*", "hi", 1), events.CastSent("#UnB", "ho", 0)]
+        self.assertEqual((alice.told(events.CastSent), bob.told(events.CastSent)), (told, []))
 
     def test_before_the_link(self) -> None:
         """A message to a peer that is not linked yet waits for the link."""

@@ -23,21 +23,18 @@ from p2pchat.trust.trust import Trust
 _MAX_NAMES = 10
 
 
-def arrived(event: events.MessageArrived, clock_time: str, is_verified: bool) -> str:
-    """Render a message: when, who, to whom, what; the neighbour that brought it where it is another.
-
-    :param is_verified: the user has compared safety numbers with its source.
-    """
+def arrived(event: events.MessageArrived, clock_time: str) -> str:
+    """Render a message: when, who, to whom, what; the neighbour that brought it where it is another."""
     via = "" if event.src == event.via else f" (via {visible_name(event.via)})"
-    who = f"{visible_name(event.src)}{_mark(event, is_verified)}{via}"
+    who = f"{visible_name(event.src)}{_mark(event)}{via}"
     return f"[{clock_time}] {who} to {_to_whom(event)}: {visible(event.payload)}"
 
 
-def _mark(event: events.MessageArrived, is_verified: bool) -> str:
+def _mark(event: events.MessageArrived) -> str:
     """Render how far a message can be believed, and who else could read it."""
     if event.protection is Protection.NONE:
         return " [unsecured]"
-    words = ["verified"] if is_verified else []
+    words = ["verified"] if event.is_verified else []
     # What is said to many can be read by many, unless the namespace has a key.
     if event.protection is Protection.SIGNED and not event.is_cast:
         words.append("not sealed")

@@ -56,6 +56,7 @@ class Session:
     :param quit: ends the program.
     :param clock_time: the time of day as the user reads it.
     :param set_log_level: takes one of `commands.LOG_LEVELS`.
+    :param narrates: shows what happens too; else only what comes of what is typed.
     """
 
     _log = Logger()
@@ -68,13 +69,16 @@ class Session:
         quit: Callable[[], None],
         clock_time: Callable[[], str],
         set_log_level: Callable[[str], None],
+        narrates: bool = True,
     ) -> None:
         self._node = node
         self._show = show
         self._quit = quit
         self._clock_time = clock_time
         self._set_log_level = set_log_level
-        self._last: Destination | None = None
+        self._narrates = narrates
+        #: Where a line without a slash goes.
+        self.last: Destination | None = None
         self._count = itertools.count(1)
         #: msg_id -> the number that the user knows it by; only those whose outcome is open.
         self._numbers: dict[str, int] = {}
@@ -84,7 +88,7 @@ class Session:
         #: Called when something that was typed has its outcome, in the middle of what brought it.
         self.settled: Callable[[], None] = lambda: None
         #: To be called when the surface is gone.
-        self.close = node.listen(self._told)
+        self.close = node.listen(self._told) if narrates else lambda: None
 
     @property
     def is_idle(self) -> bool:
@@ -101,7 +105,7 @@ class Session:
         if self._is_over:
             return
         try:
-            command = commands.parse(line, self._node.own.namespace, self._last)
+            command = commands.parse(line, self._node.own.namespace, self.last)
             if isinstance(command, _ABOUT_A_PEER) and command.peer_id == self._node.own:
                 raise commands.Mistyped(
                     f"{self._node.own} is you yourself. Name another peer, or see /status."
@@ -123,15 +127,15 @@ class Session:
 
     @_do.register
     def _(self, command: commands.Say) -> None:
-        self._last = command.to
+        self.last = command.to
         if isinstance(command.to, ToPeer):
             delivery = self._node.send(command.to.peer_id, command.text)
-            if not (delivery.is_over or delivery.tries):
+            if self._narrates and not (delivery.is_over or delivery.tries):
                 self._show(f"{self._title(delivery.msg_id, delivery.dst)}: not linked yet, looking for a way")
             return
         number = next(self._count)
         done = self._node.publish(command.to, command.text)
-        self._ask(done, lambda took: self._cast_done(number, command.to, took))
+        self._ask(done, lambda took: self._cast_done(number, command.to, took) if self._narrates else None)
 
     def _cast_done(self, number: int, to: Destination, took: int) -> str:
         title = f"#{number} to {visible_name(str(to))}"
@@ -274,8 +278,7 @@ class Session:
     def _told(self, event: events.Event) -> None:
         match event:
             case events.MessageArrived():
-                is_verified = self._node.gate.is_verified(PeerId(event.src))
-                self._show(rendering.arrived(event, self._clock_time(), is_verified))
+                self._show(rendering.arrived(event, self._clock_time()))
             case events.MessageSent(msg_id=msg_id, dst=dst, via=via, protection=protection):
                 how = rendering.through(via, dst) + rendering.lacks(protection)
                 self._show(f"{self._title(msg_id, dst)}: sent{how}")
@@ -301,10 +304,16 @@ class Session:
 
     # Inside.
 
-    def _ask(self, answer: Deferred[_T], say: Callable[[_T], str]) -> None:
-        """Show what comes of a question, whenever it comes."""
+    def _ask(self, answer: Deferred[_T], say: Callable[[_T], str | None]) -> None:
+        """Show what comes of a question, whenever it comes, if anything is to be shown."""
+
+        def show(value: _T) -> None:
+            line = say(value)
+            if line is not None:
+                self._show(line)
+
         self._open_questions += 1
-        shown = answer.addCallback(lambda value: self._show(say(value)))
+        shown = answer.addCallback(show)
         shown.addErrback(self._unanswered).addBoth(self._answered)
 
     def _unanswered(self, failure: Failure) -> None:

@@ -29,16 +29,22 @@ class Subscribe(msgspec.Struct, forbid_unknown_fields=True):
 
     :param after: the cursor of the last event that was seen, or ``start``; None: those from now on.
     :param kinds: such as ``message_arrived``; None: all.
+    :param texts: each event with what a console says of it.
     """
 
     after: str | None = None
     kinds: frozenset[str] | None = None
+    texts: bool = False
 
 
 class Command(msgspec.Struct, forbid_unknown_fields=True):
-    """A line as at the console."""
+    """A line as at the console.
+
+    :param events: whether what happens is shown too, or only what comes of commands. The first one decides.
+    """
 
     line: str
+    events: bool = True
 
 
 class ControlProtocol(Protocol):
@@ -47,7 +53,8 @@ class ControlProtocol(Protocol):
     What is written waits in no queue: while the client does not read, nothing more of it is read, events
     stay in the journal, and what a console would show is left out and counted.
 
-    :param session: makes a console for this client; gets where to show lines, and what ends the connection.
+    :param session: makes a console for this client; gets where to show lines, what ends the connection, and
+        whether to show events.
     :param later: calls something soon, from the reactor.
     :param turn_away: returns why who connected may not be here; None: it may.
     :param ended: called when the connection has ended.
@@ -59,7 +66,7 @@ class ControlProtocol(Protocol):
         self,
         methods: Methods,
         journal: Journal,
-        session: Callable[[Callable[[str], None], Callable[[], None]], Session],
+        session: Callable[[Callable[[str], None], Callable[[], None], bool], Session],
         later: Callable[[Callable[[], None]], object],
         turn_away: Callable[[ControlProtocol], RpcError | None],
         ended: Callable[[ControlProtocol], None],
@@ -82,6 +89,7 @@ class ControlProtocol(Protocol):
         #: The number of the next event for this client; None: it wants none.
         self._next: int | None = None
         self._kinds: frozenset[str] | None = None
+        self._texts = False
 
     def connectionMade(self) -> None:
         """Ask to be told when the output is not read."""
@@ -181,7 +189,7 @@ class ControlProtocol(Protocol):
             case "command":
                 command = read_params(request.params, Command)
                 self._reply(request, None)
-                self._command(command.line)
+                self._command(command)
             case _:
                 result = self._methods.call(request.method, request.params)
                 self._open += 1
@@ -195,7 +203,7 @@ class ControlProtocol(Protocol):
         if unknown:
             raise RpcError(Code.PARAMS, f"there is no kind of event {min(unknown)[:40]!a}")
         begin, missed = (self._journal.next, 0) if wanted.after is None else self._resume(wanted.after)
-        self._next, self._kinds = begin, wanted.kinds
+        self._next, self._kinds, self._texts = begin, wanted.kinds, wanted.texts
         self._reply(request, {"cursor": self._journal.cursor(begin - 1), "missed": missed})
         self._journal.followers[self._follow] = None
         self._follow()
@@ -206,11 +214,14 @@ class ControlProtocol(Protocol):
         except NoSuchCursor as problem:
             raise RpcError(Code.PARAMS, str(problem)) from None
 
-    def _command(self, line: str) -> None:
+    def _command(self, command: Command) -> None:
         if self._session is None:
-            self._session = self._make_session(self._show, self.close)
+            self._session = self._make_session(self._show, self.close, command.events)
             self._session.settled = self._pump_soon
-        self._session.take(line)
+        last = self._session.last
+        self._session.take(command.line)
+        if self._session.last != last:
+            self._write(notification("destination", to=str(self._session.last)))
 
     def _failed(self, failure: Failure, request: Request) -> None:
         problem = failure.value
@@ -239,7 +250,7 @@ class ControlProtocol(Protocol):
             entry = self._journal[self._next]
             self._next += 1
             if self._kinds is None or entry.kind in self._kinds:
-                self._write(entry.line)
+                self._write(entry.with_text() if self._texts else entry.line)
 
     def _show(self, line: str) -> None:
         if self._is_full:

@@ -12,6 +12,7 @@ import attrs
 import msgspec
 
 from p2pchat.addresses import Address
+from p2pchat.console.rendering import notice
 from p2pchat.events import Event
 
 #: How much is kept: so many events, and so many bytes of them as they are written.
@@ -32,12 +33,20 @@ class NoSuchCursor(ValueError):
 class Entry:
     """One event.
 
+    :param event: it itself.
     :param kind: what it is, as in ``message_arrived``.
     :param line: the notification that tells it, with its line end.
     """
 
+    event: Event
     kind: str
     line: bytes
+
+    def with_text(self) -> bytes:
+        """Return the line with what a console says of it; null for messages, which are shown as such."""
+        told = json.loads(self.line)
+        told["params"]["text"] = notice(self.event)
+        return json.dumps(told).encode() + b"\n"
 
 
 def kind_of(event: type) -> str:
@@ -50,6 +59,10 @@ def _data(event: Event) -> Any:
     fields = ((name, getattr(event, name)) for name in event.__struct_fields__)
     plain = {name: str(value) if isinstance(value, Address) else value for name, value in fields}
     return msgspec.to_builtins(plain, enc_hook=str)  # a PeerId is a str, but of another type
+
+
+def _is_number(digits: str) -> bool:
+    return digits.isascii() and digits.isdigit() and len(digits) <= 16
 
 
 #: All kinds of events.
@@ -68,6 +81,8 @@ class Journal:
         self._now_ms = now_ms
         self._entries: deque[Entry] = deque()
         self._bytes = 0
+        #: The number of the last event that the user has seen, at whatever surface.
+        self.seen = 0
         #: The number that the next event gets.
         self.next = 1
         #: Called after each event.
@@ -96,13 +111,23 @@ class Journal:
         }
         # In ASCII, since half a character, which JSON can write, cannot be written in UTF-8.
         line = json.dumps({"jsonrpc": "2.0", "method": "event", "params": params}).encode() + b"\n"
-        self._entries.append(Entry(kind, line))
+        self._entries.append(Entry(event, kind, line))
         self._bytes += len(line)
         self.next += 1
         while len(self._entries) > MAX_EVENTS or self._bytes > MAX_BYTES:
             self._bytes -= len(self._entries.popleft().line)
         for follower in [*self.followers]:
             follower()
+
+    def saw(self, cursor: str) -> None:
+        """Take note that the user has seen all up to an event.
+
+        :raises NoSuchCursor: nobody was given that cursor, or another run of the node gave it.
+        """
+        run, _, digits = cursor.rpartition("-")
+        if run != self._run or not _is_number(digits) or int(digits) >= self.next:
+            raise NoSuchCursor(f"expected a cursor as an event has it, got {cursor[:80]!a}")
+        self.seen = max(self.seen, int(digits))
 
     def resume(self, cursor: str) -> tuple[int, int | None]:
         """Return where one goes on who has seen all up to a cursor, and how many events it missed.
@@ -114,7 +139,7 @@ class Journal:
         if cursor == START:
             return self.first, self.first - 1
         run, _, digits = cursor.rpartition("-")
-        if not (run and digits.isascii() and digits.isdigit() and len(digits) <= 16):
+        if not (run and _is_number(digits)):
             raise NoSuchCursor(f"expected a cursor as an event has it, or {START}, got {cursor[:80]!a}")
         if run != self._run:
             return self.first, None

@@ -37,7 +37,8 @@ _CREDENTIALS = struct.Struct("3i")
 class ControlFactory(Factory):
     """Lets programs of our own user in, a bounded number. `tap.makeService` creates it.
 
-    :param session: makes a console for a client; gets where to show lines, and what ends the connection.
+    :param session: makes a console for a client; gets where to show lines, what ends the connection, and
+        whether to show events.
     """
 
     noisy = False
@@ -47,7 +48,7 @@ class ControlFactory(Factory):
         reactor: IReactorTime,
         methods: Methods,
         journal: Journal,
-        session: Callable[[Callable[[str], None], Callable[[], None]], Session],
+        session: Callable[[Callable[[str], None], Callable[[], None], bool], Session],
     ) -> None:
         self._parts = methods, journal, session, lambda function: reactor.callLater(0, function)
         self.clients: set[ControlProtocol] = set()

@@ -12,13 +12,14 @@ from twisted.python.failure import Failure
 
 from p2pchat import __version__, events
 from p2pchat.console import health
-from p2pchat.control.journal import Journal
+from p2pchat.control.journal import Journal, NoSuchCursor
 from p2pchat.control.rpc import Code, RpcError
 from p2pchat.links.dialler import DialFailed
 from p2pchat.links.questions import LinkClosed
 from p2pchat.node import Node, NotLinked
 from p2pchat.protocol.errors import ProtocolError
 from p2pchat.protocol.names import BadName, Destination, PeerId, ToPeer, parse_destination, parse_peer
+from p2pchat.protocol.protection import Protection
 from p2pchat.routing.delivery import Delivery, State
 from p2pchat.trust.cards import fingerprint
 
@@ -35,6 +36,18 @@ class Message(msgspec.Struct, forbid_unknown_fields=True):
 
     to: str
     text: str
+
+
+class Destined(msgspec.Struct, forbid_unknown_fields=True):
+    """A destination."""
+
+    to: str
+
+
+class Seen(msgspec.Struct, forbid_unknown_fields=True):
+    """How far the user has seen what happened."""
+
+    cursor: str
 
 
 class Peer(msgspec.Struct, forbid_unknown_fields=True):
@@ -59,6 +72,8 @@ class Methods:
             "hello": (Nothing, self._hello),
             "status": (Nothing, self._status),
             "peers": (Nothing, self._peers),
+            "way": (Destined, self._way),
+            "seen": (Seen, self._seen),
             "send": (Message, self._send),
             "connect": (Peer, self._connect),
             "disconnect": (Peer, self._disconnect),
@@ -89,7 +104,25 @@ class Methods:
             "program": f"p2pchat {__version__}",
             "peer_id": self._node.own,
             "cursor": self._journal.cursor(self._journal.next - 1),
+            "seen": self._journal.cursor(self._journal.seen),
         }
+
+    def _way(self, params: Destined) -> dict[str, Any]:
+        to = self._destination(params.to)
+        via = None
+        protection = self._node.gate.expected(to)
+        if isinstance(to, ToPeer):
+            route = self._node.router.routes.best(to.peer_id, self._node.now_s)
+            near = self._node.neighbours.get(to.peer_id)
+            if route is None:
+                protection = None
+            elif near is not None and route.is_direct:
+                protection = Protection.LINK if near.is_encrypted else Protection.NONE
+            via = None if route is None or route.is_direct else route.hop
+        return {"to": str(to), "via": via, "protection": None if protection is None else protection.value}
+
+    def _seen(self, params: Seen) -> None:
+        self._journal.saw(params.cursor)
 
     def _status(self, _: Nothing) -> dict[str, Any]:
         node, registration = self._node, self._node.registration
@@ -175,7 +208,7 @@ class Methods:
         """Say in the words of JSON-RPC why it was not done."""
         problem = failure.value
         match problem:
-            case BadName():
+            case BadName() | NoSuchCursor():
                 raise RpcError(Code.PARAMS, str(problem))
             case ProtocolError():
                 raise RpcError(Code.REFUSED, problem.detail, str(problem.code))

@@ -34,6 +34,9 @@ NOT_CONFIRMED = "not confirmed"
 class Outcomes(Protocol):
     """What the sender tells: the node."""
 
+    def taken(self, delivery: Delivery) -> None:
+        """A message was accepted."""
+
     def sent(self, delivery: Delivery) -> None:
         """A message was given to a link for the first time."""
 
@@ -76,6 +79,7 @@ class Sender:
         if len(payload) * 12 > MAX_LINE // 2 or not payload.isascii():
             check_size(self._envelopes.bare(delivery))
         self.pending.add(delivery)
+        self._outcomes.taken(delivery)
         self._go(delivery)
         return delivery
 

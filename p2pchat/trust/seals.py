@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.messages import Ack, Pub, Send, WhoHas, WhoHasHit
-from p2pchat.protocol.names import PeerId
+from p2pchat.protocol.names import Destination, PeerId, ToPeer
 from p2pchat.protocol.protection import Protection
 from p2pchat.routing.trust import Belief
 from p2pchat.trust.base64 import decode, encode
@@ -101,6 +101,18 @@ class Seals:
             )
         return replace(message, time_ms=time_ms, key=encode(self._identity.key), sig=sig), sig
 
+    def expected(self, to: Destination) -> Protection | None:
+        """Return how a message to somebody would be protected if it went over relays now.
+
+        :returns: None where that is not known yet: it has a card, which we do not have.
+        """
+        if not isinstance(to, ToPeer):
+            return Protection.SIGNED if self._key_to(str(to)) is None else Protection.SEALED
+        pin = self._trust.pins.get(to.peer_id)
+        if pin is not None and pin.card is not None:
+            return Protection.SEALED
+        return None if pin is not None and pin.signs else Protection.SIGNED
+
     def unwrap(self, message: Send) -> tuple[Send, Protection]:
         """Open a message, and check who wrote it.
 
@@ -137,11 +149,16 @@ class Seals:
         """Sign a message to many; seal it where its namespace has a key."""
         time_ms = self._now_ms()
         sig = self._identity.sign("pub/1", *_said(message, time_ms))
-        if self._namespace_key is None or message.dst != f"#{self._identity.own.namespace}":
+        key = self._key_to(message.dst)
+        if key is None:
             return replace(message, time_ms=time_ms, key=encode(self._identity.key), sig=encode(sig))
         content = Content(message.payload, time_ms, encode(self._identity.key), encode(sig))
-        box = self._namespace_key.seal(content.to_bytes(), _info("pub/1", message), self._random_bytes)
+        box = key.seal(content.to_bytes(), _info("pub/1", message), self._random_bytes)
         return replace(message, payload="", sealed=encode(box))
+
+    def _key_to(self, dst: str) -> NamespaceKey | None:
+        """Return what seals a message to many; None where nothing does."""
+        return self._namespace_key if dst == f"#{self._identity.own.namespace}" else None
 
     def unwrap_cast(self, message: Pub, is_proved: bool) -> tuple[Pub | None, Protection]:
         """Open a message to many, and check who wrote it; None where it is sealed with another key.

@@ -107,8 +107,8 @@ def message(
     is_verified: bool = False,
 ) -> str:
     """Render a message that arrived from bob."""
-    event = events.MessageArrived(src, dst, text, is_cast, BOB, False, None, protection)
-    return rendering.arrived(event, "12:34:56", is_verified)
+    event = events.MessageArrived(src, dst, text, is_cast, BOB, False, None, protection, is_verified)
+    return rendering.arrived(event, "12:34:56")
 
 
 class ArrivedTests(SynchronousTestCase):

@@ -35,9 +35,14 @@ class Desk:
     def _stop(self) -> None:
         self.stops += 1
 
-    def _session(self, show: Any, quit: Any) -> Session:
+    def _session(self, show: Any, quit: Any, narrates: bool) -> Session:
         return Session(
-            self.node, show=show, quit=quit, clock_time=lambda: "12:34:56", set_log_level=lambda level: None
+            self.node,
+            show=show,
+            quit=quit,
+            clock_time=lambda: "12:34:56",
+            set_log_level=lambda level: None,
+            narrates=narrates,
         )
 
     def client(self) -> Client:

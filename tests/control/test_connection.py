@@ -248,11 +248,37 @@ class CommandTests(ControlTestCase):
         """A line is carried out as at the console, and what comes of it is shown, at once and later."""
         answer, *shown = self.client.asks("command", line="/msg @bob hi")
         self.assertEqual(answer["result"], None)
-        self.assertEqual([one["params"] for one in shown], [{"line": "#1 to @bob@UnB: sent"}])
+        self.assertEqual(
+            [(one["method"], one["params"]) for one in shown],
+            [("shown", {"line": "#1 to @bob@UnB: sent"}), ("destination", {"to": "@bob@UnB"})],
+        )
         self.client.asks("command", line="and again")
         self.pass_time(1)
         self.assertIn("confirmed", self.client.gets()[-1]["params"]["line"])
         self.assertEqual(self.bob.screen[-1], "[12:34:56] alice@UnB to @bob@UnB: and again")
+
+    def test_without_events(self) -> None:
+        """Who follows the events gets only what comes of commands; where the next line goes is told once."""
+        for line, shown in (
+            ("/msg @bob hi\nyou", [{"to": "@bob@UnB"}]),
+            ("and again", []),
+            ("/msg @nobody hi", [{"to": "@nobody@UnB"}]),
+            ("/msg #UnB hi", [{"to": "#UnB"}]),
+            ("/peers #no", [{"line": "Nobody else is known in #no."}]),
+            ("/msg @alice hi", [{"line": "alice@UnB is yourself"}, {"to": "@alice@UnB"}]),
+        ):
+            answer, *told = self.client.asks("command", line=line, events=False)
+            self.assertEqual((answer["result"], [one["params"] for one in told]), (None, shown))
+        self.bob.types("/msg @alice hello")
+        self.pass_time(10)
+        self.assertEqual(self.client.gets(), [])
+        self.assertIn("[12:34:56] alice@UnB to @bob@UnB: hi␊you", self.bob.screen)
+
+    def test_texts(self) -> None:
+        """Who follows the events may have what a console would say of them."""
+        self.client.result("subscribe", texts=True, kinds=["neighbour_down"])
+        told = next(one for one in self.client.asks("disconnect", peer="bob") if "method" in one)
+        self.assertIn("bob@UnB is no longer linked", told["params"]["text"])
 
     def test_several(self) -> None:
         """Each client has a console of its own; who is gone is shown nothing any more."""

@@ -42,10 +42,32 @@ class JournalTests(SynchronousTestCase):
                 "kind": "message_arrived",
                 "data": {
                     "src": "a@b", "dst": "#c", "payload": "hé\n", "is_cast": True, "via": "bob@UnB",
-                    "plain": False, "hops": 2, "protection": "sealed",
+                    "plain": False, "hops": 2, "protection": "sealed", "is_verified": False,
                 },
             },
         })  # fmt: skip
+
+    def test_text(self) -> None:
+        """Who wants them gets the words of the console; messages and what users need not know have none."""
+        for event, text in (
+            (events.Warned(BOB, "it is\nlong"), "warning about bob@UnB: it is␊long"),
+            (events.MessageTaken("m1", BOB, "hi"), None),
+        ):
+            self.journal.add(event)
+            entry = self.journal[self.journal.next - 1]
+            told = json.loads(entry.with_text())
+            self.assertEqual(told["params"].pop("text"), text)
+            self.assertEqual(told, json.loads(entry.line))
+
+    def test_seen(self) -> None:
+        """What was seen at any surface stays seen; what nobody was given is refused."""
+        self.add(3)
+        for cursor, seen in (("run-2", 2), ("run-1", 2), ("run-3", 3)):
+            self.journal.saw(cursor)
+            self.assertEqual(self.journal.seen, seen)
+        for cursor in ("run-4", "other-1", START, "run-", "run-x", ""):
+            self.assertIn("expected a cursor", str(self.assertRaises(NoSuchCursor, self.journal.saw, cursor)))
+        self.assertEqual(self.journal.seen, 3)
 
     def test_all_kinds(self) -> None:
         """Each event can be written: addresses, lists and bytes among them."""

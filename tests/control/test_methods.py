@@ -12,6 +12,7 @@ from p2pchat.control.rpc import Code
 from p2pchat.links.dialler import DialFailed
 from p2pchat.links.questions import LinkClosed
 from p2pchat.node import Node
+from p2pchat.protocol.names import PeerId
 from p2pchat.routing.discovery import SEEK_S
 from p2pchat.trust.cards import fingerprint
 from tests.control.clients import ControlTestCase
@@ -91,6 +92,45 @@ class MethodTests(ControlTestCase):
         self.assertEqual(bob, {
             "peer_id": "bob@UnB", "is_encrypted": True, "is_plain": False, "is_verified": False, "via": None,
         })  # fmt: skip
+
+    def test_way(self) -> None:
+        """It tells over whom a message would go, and who could read it."""
+        for to, full, via, protection in (
+            ("@bob", "@bob@UnB", None, "link"),
+            ("@nobody", "@nobody@UnB", None, None),
+            ("#UnB", "#UnB", None, "signed"),
+            ("*", "*", None, "signed"),
+        ):
+            way = self.client.result("way", to=to)
+            self.assertEqual(way, {"to": full, "via": via, "protection": protection})
+        self.assertEqual(self.client.error("way", to="bob")["code"], Code.PARAMS)
+
+    def test_way_over_others(self) -> None:
+        """Over a relay it is sealed, if the card of the peer is known."""
+        self.plain_peer(self.alice, "carol@UnB", "relay")
+        routes = self.alice.node.router.routes
+        for name in ("dora@UnB", "bob@UnB"):
+            routes.learn(PeerId(name), PeerId("carol@UnB"), 2, self.alice.node.now_s)
+        via = {"via": "carol@UnB"}
+        self.assertEqual(
+            self.client.result("way", to="@dora"), {"to": "@dora@UnB", "protection": "signed", **via}
+        )
+        self.client.result("disconnect", peer="bob")
+        self.pass_time(1)
+        self.assertEqual(
+            self.client.result("way", to="@bob"), {"to": "@bob@UnB", "protection": "sealed", **via}
+        )
+        self.assertEqual(
+            self.client.result("way", to="@carol"), {"to": "@carol@UnB", "via": None, "protection": "none"}
+        )
+
+    def test_seen(self) -> None:
+        """What the user has seen at one surface is told to the next."""
+        self.assertEqual(self.client.result("hello")["seen"], "run-0")
+        self.client.result("send", to="*", text="hi")
+        self.assertIsNone(self.client.result("seen", cursor="run-1"))
+        self.assertEqual(self.desk.client().result("hello")["seen"], "run-1")
+        self.assertEqual(self.client.error("seen", cursor="run-99")["code"], Code.PARAMS)
 
     def test_links(self) -> None:
         """Links are measured, ended and made."""

@@ -85,6 +85,7 @@ class House:
 
     def __init__(self) -> None:
         self.shown: list[Send | Pub] = []
+        self.accepted: list[Delivery] = []
         self.began: list[Delivery] = []
         self.settlements: list[Delivery] = []
         self.sought: list[PeerId] = []
@@ -94,6 +95,10 @@ class House:
     def show(self, neighbour: routing.Neighbour, message: Send | Pub, protection: Protection) -> None:
         """Note it."""
         self.shown.append(message)
+
+    def taken(self, delivery: Delivery) -> None:
+        """Note it."""
+        self.accepted.append(delivery)
 
     def sent(self, delivery: Delivery) -> None:
         """Note it."""

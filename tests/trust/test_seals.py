@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.messages import Ack, Pub, Send, WhoHas, WhoHasHit
-from p2pchat.protocol.names import PeerId
+from p2pchat.protocol.names import PeerId, ToAll, ToNamespace, ToPeer
 from p2pchat.protocol.protection import Protection
 from p2pchat.routing.trust import Belief
 from p2pchat.trust import seals as seals_module
@@ -318,6 +318,32 @@ class SignedTests(SealsTestCase):
         self.assertEqual(
             [self.alice.seals.wants_card(one) for one in (BOB, CAROL, ALICE)], [True, True, False]
         )
+
+
+class ExpectedTests(SealsTestCase):
+    def test_peers(self) -> None:
+        """What goes over relays is sealed to whom we have the card of; else signed, unless there is one."""
+        to_bob = ToPeer(BOB)
+        self.assertEqual(self.alice.seals.expected(to_bob), Protection.SIGNED)
+        self.alice.knows(self.bob, has_card=False)
+        self.assertEqual(self.alice.seals.expected(to_bob), Protection.SIGNED)
+        self.alice.seals.unwrap(self.bob.wrap(replace(HELLO, src=BOB, dst=ALICE)))
+        self.assertEqual(self.alice.seals.expected(to_bob), None)
+        self.alice.knows(self.bob)
+        self.assertEqual(self.alice.seals.expected(to_bob), Protection.SEALED)
+
+    def test_many(self) -> None:
+        """To many it is signed; sealed only where the namespace has a key, and only to that one."""
+        key = NamespaceKey.new("UnB", random_bytes_of("UnB"))
+        member = Person(ALICE, namespace_key=key)
+        for person, to, protection in (
+            (self.alice, ToNamespace("UnB"), Protection.SIGNED),
+            (self.alice, ToAll(), Protection.SIGNED),
+            (member, ToNamespace("UnB"), Protection.SEALED),
+            (member, ToNamespace("other"), Protection.SIGNED),
+            (member, ToAll(), Protection.SIGNED),
+        ):
+            self.assertEqual(person.seals.expected(to), protection)
 
 
 class AckTests(SealsTestCase):
