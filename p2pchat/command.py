@@ -37,6 +37,12 @@ def _events() -> usage.Options:
     return EventsOptions()
 
 
+def _attach() -> usage.Options:
+    from p2pchat.attach_command import AttachOptions
+
+    return AttachOptions()
+
+
 def _simulate() -> usage.Options:
     from p2pchat.simulate_command import SimulateOptions
 
@@ -67,6 +73,7 @@ class Options(StrictOptions):
     synopsis = "Usage: p2pchat"
     subCommands: ClassVar[list[list[Any]]] = [
         ["status", None, _status, "Tell how your peers do that run."],
+        ["attach", None, _attach, "Show a peer that runs on this terminal."],
         ["send", None, _send, "Let a peer that runs say something, and tell what came of it."],
         ["events", None, _events, "Print what happens at a peer that runs."],
         ["simulate", None, _simulate, "Run a network of real peers, on simulated time."],
@@ -81,9 +88,7 @@ class Options(StrictOptions):
         :raises UsageError: there is none.
         """
         if self.subCommand is None:
-            raise usage.UsageError(
-                "expected a command: status, send, events, simulate, replay, identity or namespace-key"
-            )
+            raise usage.UsageError(f"expected a command: {', '.join(name for name, *_ in self.subCommands)}")
 
 
 def main(words: Sequence[str], out: TextIO, err: TextIO) -> int:

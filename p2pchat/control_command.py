@@ -21,7 +21,7 @@ from p2pchat.state import state_folder
 FAILED, REFUSED, NOT_RUNNING, NOT_CONFIRMED = 1, 2, 3, 4
 
 
-class _RunningOptions(EnvironmentOptions):
+class RunningOptions(EnvironmentOptions):
     """A command to a peer that runs."""
 
     takes_word = True
@@ -106,7 +106,7 @@ class _RunningOptions(EnvironmentOptions):
         raise NotRunning(f"{there} does, in {self.folder}")
 
 
-class SendOptions(_RunningOptions):
+class SendOptions(RunningOptions):
     """What ``p2pchat send`` takes."""
 
     words = ("NAME", "DESTINATION", "TEXT")
@@ -138,7 +138,7 @@ class SendOptions(_RunningOptions):
         return NOT_CONFIRMED if outcome["reason"] == "not confirmed" else FAILED
 
 
-class EventsOptions(_RunningOptions):
+class EventsOptions(RunningOptions):
     """What ``p2pchat events`` takes."""
 
     synopsis = "NAME [options]"
@@ -172,7 +172,7 @@ class EventsOptions(_RunningOptions):
         return f"{event['cursor']} {event['kind']} {visible(json.dumps(event['data'], ensure_ascii=False))}"
 
 
-class StatusOptions(_RunningOptions):
+class StatusOptions(RunningOptions):
     """What ``p2pchat status`` takes."""
 
     least = 0

@@ -7,13 +7,13 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, cast
 
-from twisted.application.service import IService
+from twisted.application.service import IService, Service
 from twisted.internet.error import ReactorNotRunning
 from twisted.python import usage
 
@@ -43,6 +43,7 @@ from p2pchat.settings import DEFAULT_NAMESPACE, SHARED_RENDEZVOUS, Settings
 from p2pchat.state import claim_folder
 from p2pchat.steady import steady
 from p2pchat.supervision import Supervision
+from p2pchat.terminal.service import TerminalConsole
 from p2pchat.trust.allowed import read_allowed
 from p2pchat.trust.cards import fingerprint
 from p2pchat.trust.certificates import Certificates
@@ -268,9 +269,15 @@ def makeService(options: Options, reactor: Reactor | None = None) -> IService:
             narrates=narrates,
         )
 
-    _add_control(node, options.claimed, reactor, session, quit_)
+    def greeting() -> list[str]:
+        return _banner(node, options.twistd["logfile"], options.is_first_start)
+
+    control = _add_control(node, options.claimed, reactor, session, quit_, greeting)
     if options.twistd["nodaemon"]:
-        _add_console(node, options, reactor, lambda show: session(show, quit_), quit_)
+        console = _console(reactor, lambda show: session(show, quit_), quit_, greeting)
+        if is_full_terminal(options.environment):
+            console = TerminalConsole(reactor, options.claimed, control, otherwise=console, quit=quit_)
+        console.setServiceParent(node)
     # Who closes the terminal wants us to end; who runs us without one has moved the log away.
     hung_up = quit_ if options.twistd["nodaemon"] and is_terminal(sys.__stdin__) else logfile.reopen
     Supervision(reactor, hung_up, options.environment).setServiceParent(node)
@@ -283,39 +290,46 @@ def _add_control(
     reactor: Reactor,
     session: Callable[[Callable[[str], None], Callable[[], None], bool], Session],
     quit_: Callable[[], None],
-) -> None:
+    greeting: Callable[[], list[str]],
+) -> ControlService:
     journal = Journal(os.urandom(6).hex(), now_ms)
     node.listen(journal.add)
-    control = ControlFactory(reactor, Methods(node, journal, quit_), journal, session)
+    control = ControlFactory(reactor, Methods(node, journal, quit_, greeting), journal, session)
     node.count(journal.sizes)
     node.count(control.sizes)
-    ControlService(reactor, folder, control).setServiceParent(node)
+    service = ControlService(reactor, folder, control)
+    service.setServiceParent(node)
+    return service
 
 
-def is_terminal(stdin: IO[str] | None) -> bool:
-    """Whether a person types at our input, which may be closed."""
-    return stdin is not None and not stdin.closed and stdin.isatty()
+def is_terminal(file: IO[str] | None) -> bool:
+    """Whether a person is at our input or output, which may be closed."""
+    return file is not None and not file.closed and file.isatty()
 
 
-def _add_console(
-    node: Node,
-    options: Options,
+def is_full_terminal(environment: Mapping[str, str]) -> bool:
+    """Whether a person types, reads, and has a terminal that can move its cursor."""
+    can_move = environment.get("TERM", "") not in ("", "dumb", "unknown")
+    return can_move and is_terminal(sys.__stdin__) and is_terminal(sys.__stdout__)
+
+
+def _console(
     reactor: Reactor,
     session: Callable[[Callable[[str], None]], Session],
     quit_: Callable[[], None],
-) -> None:
+    greeting: Callable[[], list[str]],
+) -> Service:
     # Where input or output was closed before we began (Python has None for it then), its number belongs
     # to something else by now, such as the reactor.
-    console = StdioConsole(
+    return StdioConsole(
         reactor,
-        banner=lambda: _banner(node, options.twistd["logfile"], options.is_first_start),
+        banner=greeting,
         session=session,
         quit=quit_,
         encoding=locale.getpreferredencoding(False),
         stdin=0 if sys.__stdin__ else os.open(os.devnull, os.O_RDONLY),
         stdout=1 if sys.__stdout__ else os.open(os.devnull, os.O_WRONLY),
     )
-    console.setServiceParent(node)
 
 
 def _banner(node: Node, log: str | None, is_first_start: bool) -> list[str]:

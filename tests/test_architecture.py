@@ -38,13 +38,15 @@ FLOORS = {
     "control": 6,
     "simulation": 6,
     "testing": 7,
+    "terminal": 7,
     "control_command": 7,
     "keys_command": 6,
     "simulate_command": 7,
-    "command": 8,
-    "__main__": 9,
-    "rendezvous_tap": 7,
-    "tap": 7,
+    "attach_command": 8,
+    "command": 9,
+    "__main__": 10,
+    "rendezvous_tap": 8,
+    "tap": 8,
 }
 
 #: Rooms that may see less than all that is below them: events and settings are values alone.

@@ -399,3 +399,6 @@ _GRAMMARS = {
         lambda rest, _: _nothing(rest, Quit()),
     ),
 }
+
+#: What all commands are called.
+NAMES = tuple(_GRAMMARS)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from p2pchat import events
 from p2pchat.addresses import Address
+from p2pchat.console import marks
 from p2pchat.console.amounts import duration, milliseconds
 from p2pchat.console.visible import visible, visible_name
 from p2pchat.links.dialler import Dialler
@@ -14,7 +15,6 @@ from p2pchat.links.neighbour import Neighbour
 from p2pchat.protocol.errors import MEANINGS
 from p2pchat.protocol.messages import Metrics
 from p2pchat.protocol.names import PeerId
-from p2pchat.protocol.protection import Protection
 from p2pchat.routing.routes import EXPIRY_S, Route
 from p2pchat.trust.cards import fingerprint
 from p2pchat.trust.trust import Trust
@@ -25,34 +25,11 @@ _MAX_NAMES = 10
 
 def arrived(event: events.MessageArrived, clock_time: str) -> str:
     """Render a message: when, who, to whom, what; the neighbour that brought it where it is another."""
+    mark = marks.arrived(event.protection, is_cast=event.is_cast, is_verified=event.is_verified)
     via = "" if event.src == event.via else f" (via {visible_name(event.via)})"
-    who = f"{visible_name(event.src)}{_mark(event)}{via}"
-    return f"[{clock_time}] {who} to {_to_whom(event)}: {visible(event.payload)}"
-
-
-def _mark(event: events.MessageArrived) -> str:
-    """Render how far a message can be believed, and who else could read it."""
-    if event.protection is Protection.NONE:
-        return " [unsecured]"
-    words = ["verified"] if event.is_verified else []
-    # What is said to many can be read by many, unless the namespace has a key.
-    if event.protection is Protection.SIGNED and not event.is_cast:
-        words.append("not sealed")
-    return f" [{', '.join(words)}]" if words else ""
-
-
-def lacks(protection: Protection) -> str:
-    """Render what the protection of a message of ours lacks."""
-    if protection is Protection.NONE:
-        return ", unsecured"
-    return ", not sealed" if protection is Protection.SIGNED else ""
-
-
-def confirmed(event: events.MessageConfirmed) -> str:
-    """Render that a message arrived; that anybody on the way may have said so, where that is so."""
-    how = f"{through(event.via, event.dst)} in {milliseconds(event.took_s)}"
-    again = f", after {event.tries} tries" if event.tries > 1 else ""
-    return f"confirmed{how}{again}{'' if event.is_proved else ', unsecured'}"
+    who = f"{visible_name(event.src)}{f' [{mark}]' if mark else ''}{via}"
+    to = marks.to_whom(event.dst, is_cast=event.is_cast)
+    return f"[{clock_time}] {who} to {to}: {visible(event.payload)}"
 
 
 def secured(is_encrypted: bool) -> str:
@@ -70,16 +47,6 @@ def keys(trust: Trust | None, neighbours: list[Neighbour]) -> list[str]:
         f"Links: {encrypted} encrypted, {len(neighbours) - encrypted} unsecured. "
         f"Keys of others: {len(trust.pins)} known; {len(trust.blocked)} peers blocked.",
     ]
-
-
-def _to_whom(event: events.MessageArrived) -> str:
-    """Render the destination, which in casts of plain peers comes in many forms (9.12)."""
-    dst = visible_name(event.dst)
-    if not event.is_cast:
-        return f"@{dst}"
-    if dst in ("", "*"):
-        return "*"
-    return f"@{dst}" if "@" in dst else f"#{dst.removeprefix('#')}"
 
 
 def notice(event: events.Event) -> str | None:
@@ -239,11 +206,6 @@ def link_row(link: Link, now_s: float) -> tuple[str, ...]:
         age(link, now_s),
         "plain" if link.plain else "",
     )
-
-
-def through(via: PeerId, dst: PeerId) -> str:
-    """Render the relay that a message took, if it took one."""
-    return "" if via == dst else f" through {visible_name(via)}"
 
 
 def quality(route: Route) -> str:

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from p2pchat import events
-from p2pchat.console import commands, health, rendering, verification
+from p2pchat.console import commands, health, marks, rendering, verification
 from p2pchat.console.amounts import duration, milliseconds
 from p2pchat.console.visible import visible, visible_name
 from p2pchat.links.dialler import DialFailed
@@ -280,13 +280,15 @@ class Session:
             case events.MessageArrived():
                 self._show(rendering.arrived(event, self._clock_time()))
             case events.MessageSent(msg_id=msg_id, dst=dst, via=via, protection=protection):
-                how = rendering.through(via, dst) + rendering.lacks(protection)
-                self._show(f"{self._title(msg_id, dst)}: sent{how}")
-            case events.MessageConfirmed(msg_id=msg_id, dst=dst):
-                self._end(msg_id, dst, rendering.confirmed(event))
+                self._show(
+                    f"{self._title(msg_id, dst)}: sent{marks.through(via, dst)}{marks.lacks(protection)}"
+                )
+            case events.MessageConfirmed(msg_id=msg_id, dst=dst, via=via, is_proved=is_proved):
+                took_s, tries = event.took_s, event.tries
+                outcome = marks.confirmed(via=via, dst=dst, took_s=took_s, tries=tries, is_proved=is_proved)
+                self._end(msg_id, dst, outcome)
             case events.MessageFailed(msg_id=msg_id, dst=dst, code=code, why=why):
-                outcome = code if code == "not confirmed" else f"failed: {visible_name(code)}"
-                self._end(msg_id, dst, f"{outcome}: {visible(why)}")
+                self._end(msg_id, dst, f"{marks.failed(code)}: {visible(why)}")
             case _:
                 text = rendering.notice(event)
                 if text is not None:

@@ -32,12 +32,8 @@ class Client:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        try:
-            self._connect(folder)
-        except BaseException:
-            self._socket.close()
-            raise
+        self.folder = folder
+        self._socket = connect(folder)
         self._file = self._socket.makefile("rb")
 
     def __enter__(self) -> Client:
@@ -83,21 +79,33 @@ class Client:
                 raise NotRunning("it was stopped")
             yield json.loads(line)
 
-    def _connect(self, folder: Path) -> None:
-        path = folder / SOCKET
-        try:
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError as problem:
-            raise NotRunning(f"{folder}: {problem.strerror}") from None
-        try:
-            if path.lstat().st_uid != os.getuid():
-                raise NotRunning(f"{path} belongs to another user")
-            self._socket.settimeout(CONNECT_S)
-            self._socket.connect(within_reach(path, descriptor))
-            self._socket.settimeout(None)
-        except OSError as problem:
+
+def connect(folder: Path) -> socket.socket:
+    """Connect to a peer. Whoever calls it closes what it gets.
+
+    :param folder: the state folder of the peer.
+    :raises NotRunning: there is no peer, or it is not ours.
+    """
+    path = folder / SOCKET
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as problem:
+        connection.close()
+        raise NotRunning(f"{folder}: {problem.strerror}") from None
+    try:
+        if path.lstat().st_uid != os.getuid():
+            raise NotRunning(f"{path} belongs to another user")
+        connection.settimeout(CONNECT_S)
+        connection.connect(within_reach(path, descriptor))
+        connection.settimeout(None)
+    except BaseException as problem:
+        connection.close()
+        if isinstance(problem, OSError):
             raise NotRunning(f"{path}: {problem.strerror or problem}") from None
-        except NoControl as problem:
+        if isinstance(problem, NoControl):
             raise NotRunning(f"{path}: {problem}") from None
-        finally:
-            os.close(descriptor)
+        raise
+    finally:
+        os.close(descriptor)
+    return connection

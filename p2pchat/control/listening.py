@@ -93,6 +93,11 @@ class ControlService(Service):
         self._port: Any = None
         self._folder = -1
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether programs can connect."""
+        return self._port is not None
+
     def startService(self) -> None:
         """Listen."""
         super().startService()

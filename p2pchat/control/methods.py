@@ -60,12 +60,16 @@ class Methods:
     """Answers what is asked. `tap.makeService` creates one for all connections.
 
     :param quit: ends the program.
+    :param greeting: what to say to a user who comes, a line each.
     """
 
-    def __init__(self, node: Node, journal: Journal, quit: Callable[[], None]) -> None:
+    def __init__(
+        self, node: Node, journal: Journal, quit: Callable[[], None], greeting: Callable[[], list[str]]
+    ) -> None:
         self._node = node
         self._journal = journal
         self._quit = quit
+        self._greeting = greeting
         #: msg_id -> who waits for the outcome. Not longer than what the router lets be open.
         self._waiting: dict[str, Deferred[str]] = {}
         self._methods: dict[str, tuple[type[msgspec.Struct], Callable[[Any], Any]]] = {
@@ -105,6 +109,7 @@ class Methods:
             "peer_id": self._node.own,
             "cursor": self._journal.cursor(self._journal.next - 1),
             "seen": self._journal.cursor(self._journal.seen),
+            "greeting": self._greeting(),
         }
 
     def _way(self, params: Destined) -> dict[str, Any]:

@@ -26,7 +26,10 @@ class Desk:
         self.journal = Journal("run", lambda: NOON_MS)
         user.node.listen(self.journal.add)
         self.factory = ControlFactory(
-            user.villager.host, Methods(user.node, self.journal, self._stop), self.journal, self._session
+            user.villager.host,
+            Methods(user.node, self.journal, self._stop, lambda: ["Welcome!"]),
+            self.journal,
+            self._session,
         )
         #: Who connects.
         self.user = os.getuid()

@@ -1,0 +1,56 @@
+"""What is said beside a message: to whom it is, who else could read it, what became of it."""
+
+from __future__ import annotations
+
+from p2pchat.console.amounts import milliseconds
+from p2pchat.console.visible import visible_name
+from p2pchat.protocol.protection import Protection
+
+
+def arrived(protection: Protection, *, is_cast: bool, is_verified: bool) -> str:
+    """Render how far a message can be believed, and who else could read it; mostly nothing."""
+    if protection is Protection.NONE:
+        return "unsecured"
+    words = ["verified"] if is_verified else []
+    # What is said to many can be read by many, unless the namespace has a key.
+    if protection is Protection.SIGNED and not is_cast:
+        words.append("not sealed")
+    return ", ".join(words)
+
+
+def to_whom(dst: str, *, is_cast: bool) -> str:
+    """Render the destination, which in casts of plain peers comes in many forms (9.12)."""
+    dst = visible_name(dst)
+    if not is_cast:
+        return f"@{dst}"
+    if dst in ("", "*"):
+        return "*"
+    return f"@{dst}" if "@" in dst else f"#{dst.removeprefix('#')}"
+
+
+def lacks(protection: Protection) -> str:
+    """Render what the protection of a message of ours lacks."""
+    if protection is Protection.NONE:
+        return ", unsecured"
+    return ", not sealed" if protection is Protection.SIGNED else ""
+
+
+def through(via: str, dst: str) -> str:
+    """Render the relay that a message took, if it took one."""
+    return "" if via == dst else f" through {visible_name(via)}"
+
+
+def confirmed(*, via: str, dst: str, took_s: float, tries: int, is_proved: bool) -> str:
+    """Render that a message arrived; that anybody on the way may have said so, where that is so.
+
+    :param took_s: seconds.
+    """
+    again = f", after {tries} tries" if tries > 1 else ""
+    return (
+        f"confirmed{through(via, dst)} in {milliseconds(took_s)}{again}{'' if is_proved else ', unsecured'}"
+    )
+
+
+def failed(code: str) -> str:
+    """Render the name of a failure."""
+    return code if code == "not confirmed" else f"failed: {visible_name(code)}"

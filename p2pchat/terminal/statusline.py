@@ -1,0 +1,62 @@
+"""The line that says who we are and how we do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from p2pchat.console.visible import visible_name
+from p2pchat.terminal.wrapping import Fragments
+
+#: Columns of a name here; longer ones are cut.
+MAX_NAME = 24
+
+#: How a message to the present destination would be protected, in words and in which style.
+_PROTECTIONS = {
+    "link": ("encrypted", "class:good"),
+    "sealed": ("sealed", "class:good"),
+    "signed": ("signed, not sealed", "class:pending"),
+    "none": ("unsecured", "class:bad"),
+    None: ("no way known yet", "class:pending"),
+}
+
+
+def status_line(status: dict[str, Any], way: dict[str, Any] | None, *, unseen: int, below: int) -> Fragments:
+    """Render it.
+
+    :param status: what the method `status` of the control socket tells.
+    :param way: what `way` tells of the present destination; None where nothing was said yet.
+    :param unseen: messages that were not seen yet.
+    :param below: how many of them are below what the screen shows.
+    """
+    parts: list[Fragments] = [[("class:who", _cut(status["peer_id"]))]]
+    if unseen:
+        parts.append([("class:unseen", f"{unseen} new" + (" below: PgDn" if below else ""))])
+    if way is not None:
+        parts.append(_to(way))
+    parts.append([("", f"linked {status['neighbours']} of {status['known']}")])
+    parts.append([_rendezvous(status["rendezvous"])])
+    if status["troubles"]:
+        parts.append([("class:bad", "trouble: /status")])
+    line: Fragments = [("", " ")]
+    for part in parts:
+        line += [*part, ("", "  ")]
+    return line
+
+
+def _to(way: dict[str, Any]) -> Fragments:
+    words, style = _PROTECTIONS[way["protection"]]
+    over = f" over {_cut(way['via'])}" if way["via"] else ""
+    return [("", f"to {_cut(way['to'])}{over}: "), (style, words)]
+
+
+def _rendezvous(rendezvous: dict[str, Any] | None) -> tuple[str, str]:
+    if rendezvous is None:
+        return "", "no rendezvous"
+    if rendezvous["trouble"]:
+        return "class:bad", "rendezvous gone"
+    return ("class:good", "registered") if rendezvous["is_registered"] else ("class:pending", "registering")
+
+
+def _cut(name: str) -> str:
+    shown = visible_name(name)
+    return shown if len(shown) <= MAX_NAME else f"{shown[: MAX_NAME - 1]}…"
