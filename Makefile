@@ -16,7 +16,7 @@ PREPARE = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev
 
 export NAME
 
-.PHONY: help run test trial lint format bench fuzz soak clean
+.PHONY: help run test trial lint translations format bench fuzz soak clean
 
 help: ## list these targets
 	@echo "make run NAME=alice   start chatting as alice; ARGS=\"--port 7071\" passes options on"
@@ -50,6 +50,10 @@ lint: ## check style and types only
 	@$(BIN)/ruff check
 	@echo "== mypy: do the types hold?"
 	@$(BIN)/mypy
+
+translations: ## collect what the code says for translation, and compile what is translated
+	@$(PREPARE) --dev
+	@$(BIN)/python -m tools.translate
 
 format: ## lay out the code and repair what ruff can repair
 	@$(PREPARE) --dev
