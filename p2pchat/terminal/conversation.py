@@ -6,7 +6,6 @@ import zlib
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 import attrs
@@ -131,6 +130,8 @@ class Conversation:
                 entry = self._add(time_ms, to, _said(data["payload"]))
                 entry.mark = [("class:pending", "  … sending")]
                 self._open[data["msg_id"]] = entry
+                if len(self._open) > MAX_ENTRIES:
+                    del self._open[next(iter(self._open))]
                 return entry
             case "message_sent":
                 how = "sent" if data["via"] == data["dst"] else f"relayed by {self._short(data['via'])}"
@@ -209,8 +210,6 @@ class Conversation:
         while len(self._entries) > 1 and (len(self._entries) > MAX_ENTRIES or self._chars > MAX_CHARS):
             self._chars -= len(self._entries.popleft().text)
         self.see(self.first - 1)
-        while len(self._open) > MAX_ENTRIES:
-            del self._open[next(islice(self._open, 1))]
         return entry
 
     def _short(self, peer_id: str) -> str:

@@ -97,10 +97,11 @@ class Terminal:
         try:
             await self._meet()
             await self._show(reading)
+            is_over = reading.done()
             await self._wire.close()
         finally:
             reading.cancel()
-        return self._farewell(is_over=reading.done() and not reading.cancelled())
+        return self._farewell(is_over=is_over)
 
     async def _meet(self) -> None:
         hello = await self._wire.ask("hello")

@@ -22,20 +22,23 @@ def wrap(text: Fragments, width: int, indent: int) -> list[Fragments]:
     :param width: columns of the screen, at least 1.
     :param indent: columns that each row but the first leaves free, so that no text looks like another entry.
     """
-    indent = min(indent, width // 2)
+    # On a screen that is hardly one, a wide letter still has room.
+    indent = min(indent, width // 2, max(0, width - 2))
     rows: list[Fragments] = []
     row: list[_Cell] = []
     used = taken = 0
     for cell in _cells(text):
-        if used + cell[2] > width and len(row) > taken:
-            rest = [] if cell[1] == " " else _last_word(row, taken, width - indent)
+        is_blank = cell[1] == " "
+        while used + cell[2] > width and len(row) > taken:
+            rest = [] if is_blank else _last_word(row, taken, width - indent)
             rows.append(_join(row[: len(row) - len(rest)]))
             row = [*[("", " ", 1)] * indent, *rest]
-            used, taken = sum(width for _, _, width in row), indent
-            if cell[1] == " ":
-                continue
-        row.append(cell)
-        used += cell[2]
+            used, taken = indent + sum(columns for _, _, columns in rest), indent
+            if is_blank:
+                break  # it has divided two words
+        else:
+            row.append(cell)
+            used += cell[2]
     rows.append(_join(row))
     return rows
 
