@@ -59,7 +59,8 @@ class TerminalConsole(Service):
             self._be_plain()
             return
         self._was = termios.tcgetattr(0)
-        command = [sys.executable, "-m", "p2pchat.terminal", str(self._folder)]
+        # Not with -m alone: that would import what lies around in the present folder.
+        command = [sys.executable, "-P", "-m", "p2pchat.terminal", str(self._folder)]
         child = _Child(self._has_ended)
         self._process = self._reactor.spawnProcess(
             child, sys.executable, command, env=None, childFDs={0: 0, 1: 1, 2: 2}
@@ -82,8 +83,9 @@ class TerminalConsole(Service):
         if reason.check(ProcessDone):
             self._quit()
             return
-        self._log.error("the terminal failed: {reason}", reason=reason.getErrorMessage())
-        self._restore()
+        why = reason.getErrorMessage().rstrip(".")
+        self._log.error("the terminal failed: {why}", why=why)
+        self._restore(f"The terminal failed: {why}. From here on there are plain lines.\n")
         self._be_plain()
 
     def _be_plain(self) -> None:
@@ -93,9 +95,18 @@ class TerminalConsole(Service):
         """End what does not end, and leave the terminal as it was."""
         if self._process is not None:
             self._process.signalProcess("KILL")
-            self._restore()
+            self._restore("")
 
-    def _restore(self) -> None:
+    def _restore(self, text: str) -> None:
+        """Undo what a terminal that was killed could not, and say something."""
+        from prompt_toolkit.output import create_output  # only here, since the peer needs none of it else
+
+        output = create_output(sys.__stdout__)
+        output.quit_alternate_screen()
+        output.disable_bracketed_paste()
+        output.show_cursor()
+        output.write_raw(text)
+        output.flush()
         termios.tcsetattr(0, termios.TCSADRAIN, self._was)
 
 

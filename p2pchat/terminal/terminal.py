@@ -242,7 +242,7 @@ class Terminal:
     def _typed(self, text: str) -> None:
         if not text.strip():
             return
-        if self._ends_peer and _is_quit(text, self.own):
+        if _is_quit(text, self.own):
             self._leave()
             return
         if text.startswith("/") and text.split(maxsplit=1)[0] != "/msg":

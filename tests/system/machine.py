@@ -33,6 +33,9 @@ PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 #: How a user starts twistd.
 TWISTD = [sys.executable, "-c", "import sys; from twisted.scripts.twistd import run; run()"]
 
+#: How a user starts the command.
+P2PCHAT = [sys.executable, "-m", "p2pchat"]
+
 #: Settings of whoever runs the tests, by how their names begin, that must not reach what is tested.
 _DROPPED = ("COVERAGE_", "P2PCHAT_", "XDG_")
 
@@ -175,10 +178,14 @@ class Machine:
     ) -> Process:
         """Start a program."""
         process = Process(
-            [*self._enter, *command], self.environment | (environment or {}), self.folder, stdin=stdin
+            self.inside(*command), self.environment | (environment or {}), self.folder, stdin=stdin
         )
         self._processes.append(process)
         return process
+
+    def inside(self, *command: str) -> list[str]:
+        """Return the command that runs another inside this machine."""
+        return [*self._enter, *command]
 
     def do(self, script: str) -> None:
         """Run a shell script as root of this machine, until its end.
@@ -247,6 +254,14 @@ class SystemTests(SynchronousTestCase):
         """
         readable, _, _ = select.select([ended], [], [], DEADLINE_S)
         self.assertEqual(readable, [ended], "the daemon did not end")
+
+    def daemon(self, name: str, *words: str) -> int:
+        """Start a peer as a daemon; return the number of its process. It is ended with the test."""
+        start = self.machine.twistd("p2pchat", "--name", name, *words)
+        self.assertEqual(start.ended(), 0)
+        pid = int((self.place(name) / "twistd.pid").read_text())
+        self.addCleanup(self.end, self.watch(pid))
+        return pid
 
     def place(self, name: str) -> Path:
         """Return the state folder of a peer."""

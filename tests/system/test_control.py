@@ -12,26 +12,16 @@ import time
 from pathlib import Path
 
 import p2pchat
-from tests.system.machine import DEADLINE_S, PATH, SystemTests
-
-P2PCHAT = [sys.executable, "-m", "p2pchat"]
+from tests.system.machine import DEADLINE_S, P2PCHAT, PATH, SystemTests
 
 DOCS = Path(p2pchat.__file__).parent.parent / "docs"
 
 
 class ControlTests(SystemTests):
-    def daemon(self, name: str, *words: str) -> int:
-        """Start a daemon; return the number of its process."""
-        start = self.machine.twistd("p2pchat", "--name", name, "--rendezvous", "none", *words)
-        self.assertEqual(start.ended(), 0)
-        pid = int((self.place(name) / "twistd.pid").read_text())
-        self.addCleanup(self.end, self.watch(pid))
-        return pid
-
     def test_daemons(self) -> None:
         """Two daemons talk; programs say something, see it come, go, and come back to what they missed."""
-        self.daemon("alice", "--port", "7301")
-        pid = self.daemon("bob", "--port", "7302", "--peer", "127.0.0.1:7301")
+        self.daemon("alice", "--rendezvous", "none", "--port", "7301")
+        pid = self.daemon("bob", "--rendezvous", "none", "--port", "7302", "--peer", "127.0.0.1:7301")
         mode = (self.place("alice") / "control").stat().st_mode
         self.assertEqual((stat.S_ISSOCK(mode), stat.S_IMODE(mode)), (True, 0o600))
         alice, bob = self.connect("alice"), self.connect("bob")
@@ -63,8 +53,8 @@ class ControlTests(SystemTests):
     def test_commands(self) -> None:
         """Scripts say something, hear what happens, and see how all peers do."""
         self.assertEqual(self.p2pchat("send", "alice", "@bob", "hi")[0], 3)
-        self.daemon("alice", "--port", "7301")
-        self.daemon("bob", "--port", "7302", "--peer", "127.0.0.1:7301")
+        self.daemon("alice", "--rendezvous", "none", "--port", "7301")
+        self.daemon("bob", "--rendezvous", "none", "--port", "7302", "--peer", "127.0.0.1:7301")
         events = self.machine.run(*P2PCHAT, "events", "bob", "--json", "--after", "start")
         events.until('"kind": "neighbour_up"')
         status, shown = self.p2pchat("send", "alice", "@bob", "from a script")
@@ -85,7 +75,7 @@ class ControlTests(SystemTests):
         script = tools / "p2pchat"
         script.write_text(f'#!/bin/sh\nexec {shlex.join(P2PCHAT)} "$@"\n')
         script.chmod(0o755)
-        self.daemon("alice", "--port", "7301")
+        self.daemon("alice", "--rendezvous", "none", "--port", "7301")
         bob = self.machine.peer("bob", "--rendezvous", "none", "--peer", "127.0.0.1:7301")
         bob.until("alice@lobby is linked")
         path = {"PATH": f"{tools}:{PATH}"}
@@ -105,12 +95,12 @@ class ControlTests(SystemTests):
 
     def test_killed(self) -> None:
         """What a killed daemon leaves is replaced by the next one; signals end it and remove the socket."""
-        pid = self.daemon("alice")
+        pid = self.daemon("alice", "--rendezvous", "none")
         ended = self.watch(pid)
         os.kill(pid, signal.SIGKILL)
         self.wait_for_exit(ended)
         self.assertTrue((self.place("alice") / "control").exists())
-        pid = self.daemon("alice")
+        pid = self.daemon("alice", "--rendezvous", "none")
         self.assertEqual(self.ask(self.connect("alice"), "hello")["peer_id"], "alice@lobby")
         ended = self.watch(pid)
         os.kill(pid, signal.SIGTERM)
