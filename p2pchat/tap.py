@@ -24,6 +24,7 @@ from p2pchat.console.stdio import StdioConsole
 from p2pchat.control.journal import Journal
 from p2pchat.control.listening import ControlFactory, ControlService
 from p2pchat.control.methods import Methods
+from p2pchat.language import tr
 from p2pchat.links.listener import DEFAULT_PORT
 from p2pchat.node import Node
 from p2pchat.options import (
@@ -334,25 +335,28 @@ def _console(
 
 def _banner(node: Node, log: str | None, is_first_start: bool) -> list[str]:
     settings = node.settings
+    interface = settings.interface or tr("all addresses of this machine")
+    rendezvous = settings.rendezvous or tr("none")
+    shared = tr(", shared with the peers here") if settings.shared else ""
     return [
-        f"You are {node.own}.",
-        f"Port: {node.switchboard.port} on {settings.interface or 'all addresses of this machine'}.",
-        f"Rendezvous: {settings.rendezvous or 'none'}{', shared with the peers here' * settings.shared}.",
-        f"Key: {fingerprint(node.gate.keys.identity.key)}.",
-        f"Log: {log or 'where twistd was told to write it'}.",
-        "Type /help for all commands, /msg @bob hello to talk, /quit to leave.",
+        tr("You are {peer}.").format(peer=node.own),
+        tr("Port: {port} on {interface}.").format(port=node.switchboard.port, interface=interface),
+        tr("Rendezvous: {rendezvous}{shared}.").format(rendezvous=rendezvous, shared=shared),
+        tr("Key: {key}.").format(key=fingerprint(node.gate.keys.identity.key)),
+        tr("Log: {path}.").format(path=log or tr("where twistd was told to write it")),
+        tr("Type /help for all commands, /msg @bob hello to talk, /quit to leave."),
         *(_greeting(node.own) if is_first_start else []),
     ]
 
 
 def _greeting(own: PeerId) -> list[str]:
     forms = {
-        "/peers": "who is here",
-        f"/msg #{own.namespace} hello": "say it to all of your group",
-        "/verify bob": "make sure that nobody is between you and bob",
+        "/peers": tr("who is here"),
+        tr("/msg #{namespace} hello").format(namespace=own.namespace): tr("say it to all of your group"),
+        "/verify bob": tr("make sure that nobody is between you and bob"),
     }
     width = max(map(len, forms))
     return [
-        "Welcome! Three things to try:",
+        tr("Welcome! Three things to try:"),
         *(f"  {form:<{width}}  {does}" for form, does in forms.items()),
     ]

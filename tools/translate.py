@@ -18,6 +18,9 @@ from babel.messages.pofile import read_po, write_po
 ROOT = Path(__file__).resolve().parent.parent
 LOCALE = ROOT / "p2pchat" / "locale"
 
+#: Headers that Babel writes, and nobody fills in.
+_UNTOLD = (b'"Report-Msgid', b'"Last-Translator', b'"Language-Team', b'"Generated-By')
+
 #: What marks a text in the code, and which of its arguments are texts.
 KEYWORDS = {"tr": None, "ntr": (1, 2)}
 
@@ -48,7 +51,8 @@ def written(catalog: Catalog) -> bytes:
     out = io.BytesIO()
     # Places without lines, so that a change elsewhere in a file changes nothing here.
     write_po(out, catalog, width=110, sort_output=True, ignore_obsolete=True, include_lineno=False)
-    return out.getvalue()
+    lines = out.getvalue().splitlines(keepends=True)
+    return b"".join(line for line in lines if not line.startswith(_UNTOLD))
 
 
 def main() -> int:

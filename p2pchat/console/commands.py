@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import attrs
 
+from p2pchat.language import tr
 from p2pchat.protocol.names import (
     BadName,
     Destination,
@@ -200,18 +201,19 @@ def parse(line: str, own_namespace: str, last: Destination | None) -> Command | 
         return None
     if not line.startswith("/"):
         if last is None:
-            raise Mistyped("To whom? Begin with a destination, for example: /msg @bob hello")
+            raise Mistyped(tr("To whom? Begin with a destination, for example: /msg @bob hello"))
         return Say(last, line)
     name, rest = _cut(line[1:])
     grammar = _GRAMMARS.get(name)
     if grammar is None:
-        raise Mistyped(f"{_no_such(name)} /help shows all commands.")
+        raise Mistyped(_no_such(name) + tr(" /help shows all commands."))
     try:
         return grammar.read(rest, own_namespace)
     except (BadName, Mistyped) as problem:
         what = str(problem) if str(problem).endswith(("?", ".")) else f"{problem}."
         form = f"/{name} {grammar.arguments}".rstrip()
-        raise Mistyped(f"{what} Expected: {form}   Example: {grammar.example}") from None
+        expected = tr("Expected: {form}   Example: {example}").format(form=form, example=grammar.example)
+        raise Mistyped(f"{what} {expected}") from None
 
 
 def _cut(text: str) -> tuple[str, str]:
@@ -224,45 +226,46 @@ def _cut(text: str) -> tuple[str, str]:
 
 def _no_such(name: str) -> str:
     near = difflib.get_close_matches(name.lower(), _GRAMMARS, n=1)
-    return f"There is no command /{name[:20]}." + (f" Did you mean /{near[0]}?" if near else "")
+    problem = tr("There is no command /{name}.").format(name=name[:20])
+    return problem + (tr(" Did you mean /{name}?").format(name=near[0]) if near else "")
 
 
 def _nothing(rest: str, command: Command) -> Command:
     if rest:
-        raise Mistyped("It takes nothing more")
+        raise Mistyped(tr("It takes nothing more"))
     return command
 
 
 def _peer(rest: str, own_namespace: str) -> PeerId:
     if not rest:
-        raise Mistyped("Say which peer")
+        raise Mistyped(tr("Say which peer"))
     if len(rest.split()) > 1:
-        raise Mistyped("It takes one peer and nothing more")
+        raise Mistyped(tr("It takes one peer and nothing more"))
     return parse_peer(rest, own_namespace)
 
 
 def _read_peers(rest: str, own_namespace: str) -> Command:
     if len(rest.split()) > 1:
-        raise Mistyped("It takes one namespace or * and nothing more")
+        raise Mistyped(tr("It takes one namespace or * and nothing more"))
     scope = parse_destination(rest, own_namespace) if rest else ToNamespace(own_namespace)
     if isinstance(scope, ToNamespace | ToAll):
         return Peers(scope)
-    raise Mistyped("It takes a namespace or *, not a peer")
+    raise Mistyped(tr("It takes a namespace or *, not a peer"))
 
 
 def _read_msg(rest: str, own_namespace: str) -> Command:
     to, text = _cut(rest)
     if not to:
-        raise Mistyped("Say to whom, and what")
+        raise Mistyped(tr("Say to whom, and what"))
     destination = parse_destination(to, own_namespace)
     if not text:
-        raise Mistyped("There is no text")
+        raise Mistyped(tr("There is no text"))
     return Say(destination, text)
 
 
 def _read_log(rest: str, _: str) -> Command:
     if rest.lower() not in LOG_LEVELS:
-        raise Mistyped(f"A level is one of {', '.join(LOG_LEVELS)}")
+        raise Mistyped(tr("A level is one of {levels}").format(levels=", ".join(LOG_LEVELS)))
     return Log(rest.lower())
 
 
@@ -273,7 +276,7 @@ def _read_metrics(rest: str, own_namespace: str) -> Command:
 def _read_verify(rest: str, own_namespace: str) -> Command:
     who, answer = _cut(rest)
     if answer not in ("", "yes"):
-        raise Mistyped("It takes one peer, and behind it yes or nothing")
+        raise Mistyped(tr("It takes one peer, and behind it yes or nothing"))
     return Verify(_peer(who, own_namespace), is_same=answer == "yes")
 
 
@@ -284,7 +287,11 @@ def _read_help(rest: str, _: str) -> Command:
     grammar = _GRAMMARS.get(name)
     if grammar is None:
         raise Mistyped(_no_such(name))
-    lines = [f"/{name} {grammar.arguments}".rstrip(), f"  {grammar.does}", f"  Example: {grammar.example}"]
+    lines = [
+        f"/{name} {grammar.arguments}".rstrip(),
+        f"  {grammar.does}",
+        tr("  Example: {example}").format(example=grammar.example),
+    ]
     return Help("\n".join(lines + ([f"  {grammar.more}"] if grammar.more else [])))
 
 
@@ -293,109 +300,109 @@ def help_text() -> str:
     forms = {f"/{name} {grammar.arguments}".rstrip(): grammar.does for name, grammar in _GRAMMARS.items()}
     width = max(map(len, forms))
     lines = [f"{form:<{width}}  {does}" for form, does in forms.items()]
-    return "\n".join([*lines, "A line without a slash goes to the last destination."])
+    return "\n".join([*lines, tr("A line without a slash goes to the last destination.")])
 
 
 _GRAMMARS = {
     "peers": _Grammar(
         "[#namespace | *]",
         "/peers *",
-        "show who is registered, who is linked, and how",
+        tr("show who is registered, who is linked, and how"),
         _read_peers,
-        "Without an argument it shows your own namespace.",
+        tr("Without an argument it shows your own namespace."),
     ),
     "connect": _Grammar(
-        "peer",
+        tr("peer"),
         "/connect bob",
-        "dial a peer now, and say what came of it",
+        tr("dial a peer now, and say what came of it"),
         lambda rest, own: Connect(_peer(rest, own)),
     ),
     "disconnect": _Grammar(
-        "peer",
+        tr("peer"),
         "/disconnect bob",
-        "say BYE to a peer, and take no link with it until /connect",
+        tr("say BYE to a peer, and take no link with it until /connect"),
         lambda rest, own: Disconnect(_peer(rest, own)),
     ),
     "msg": _Grammar(
-        "@peer | #namespace | * text",
+        tr("@peer | #namespace | * text"),
         "/msg @bob hello",
-        "send a text to one peer, a namespace, or all",
+        tr("send a text to one peer, a namespace, or all"),
         _read_msg,
-        "A peer of another namespace is written @bob@namespace. Only messages to one peer are confirmed.",
+        tr("A peer of another namespace is written @bob@namespace. Only messages to one peer are confirmed."),
     ),
     "routes": _Grammar(
         "",
         "/routes",
-        "show neighbours and routes",
+        tr("show neighbours and routes"),
         lambda rest, _: _nothing(rest, Routes()),
     ),
     "who": _Grammar(
-        "peer",
+        tr("peer"),
         "/who bob",
-        "show what is known of a peer, and how it would be reached now",
+        tr("show what is known of a peer, and how it would be reached now"),
         lambda rest, own: Who(_peer(rest, own)),
     ),
     "verify": _Grammar(
-        "peer [yes]",
+        tr("peer [yes]"),
         "/verify bob",
-        "show a number to compare with a peer, and with yes: it is the same",
+        tr("show a number to compare with a peer, and with yes: it is the same"),
         _read_verify,
-        "The same number on both sides means that nobody is between you. Verified peers are marked.",
+        tr("The same number on both sides means that nobody is between you. Verified peers are marked."),
     ),
     "trust": _Grammar(
-        "peer",
+        tr("peer"),
         "/trust bob",
-        "take the other key that a peer came with, once you know why it has one",
+        tr("take the other key that a peer came with, once you know why it has one"),
         lambda rest, own: Trust(_peer(rest, own)),
-        "It has one if it was set up anew without its old key, or if it is somebody else.",
+        tr("It has one if it was set up anew without its old key, or if it is somebody else."),
     ),
     "block": _Grammar(
-        "peer",
+        tr("peer"),
         "/block bob",
-        "take no link with a peer, and show nothing of it, until /unblock",
+        tr("take no link with a peer, and show nothing of it, until /unblock"),
         lambda rest, own: Block(_peer(rest, own)),
     ),
     "unblock": _Grammar(
-        "peer",
+        tr("peer"),
         "/unblock bob",
-        "take links and messages of a blocked peer again",
+        tr("take links and messages of a blocked peer again"),
         lambda rest, own: Unblock(_peer(rest, own)),
     ),
     "ping": _Grammar(
-        "peer",
+        tr("peer"),
         "/ping bob",
-        "measure the round trip to a linked peer",
+        tr("measure the round trip to a linked peer"),
         lambda rest, own: Ping(_peer(rest, own)),
     ),
     "watch": _Grammar(
         "",
         "/watch",
-        "switch live tracing of messages received on or off",
+        tr("switch live tracing of messages received on or off"),
         lambda rest, _: _nothing(rest, Watch()),
     ),
     "status": _Grammar(
         "",
         "/status",
-        "show who you are, the rendezvous, links and open messages",
+        tr("show who you are, the rendezvous, links and open messages"),
         lambda rest, _: _nothing(rest, Status()),
     ),
     "metrics": _Grammar(
-        "[peer]",
+        tr("[peer]"),
         "/metrics",
-        "show what was counted, or how a peer sees your link",
+        tr("show what was counted, or how a peer sees your link"),
         _read_metrics,
     ),
     "log": _Grammar(
-        "LEVEL",
+        tr("LEVEL"),
         "/log debug",
-        "set what goes into the log file: " + ", ".join(LOG_LEVELS),
+        tr("set what goes into the log file: {levels}").format(levels=", ".join(LOG_LEVELS)),
         _read_log,
     ),
-    "help": _Grammar("[command]", "/help msg", "show this, or more about one command", _read_help),
+    "help": _Grammar(tr("[command]"), "/help msg", tr("show this, or more about one command"), _read_help),
     "quit": _Grammar(
         "",
         "/quit",
-        "say BYE to all, unregister, end",
+        tr("say BYE to all, unregister, end"),
         lambda rest, _: _nothing(rest, Quit()),
     ),
 }

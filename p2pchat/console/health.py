@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from p2pchat.console import rendering
 from p2pchat.console.visible import visible, visible_name
+from p2pchat.language import tr
 from p2pchat.links.greeting import RELAY
 from p2pchat.node import Node
 from p2pchat.protocol.names import PeerId
@@ -16,12 +17,12 @@ def verdict(node: Node) -> list[str]:
     """Return what the user should know, a line each."""
     found = troubles(node)
     if found:
-        return [f"Trouble: {trouble}" for trouble in found]
+        return [tr("Trouble: {trouble}").format(trouble=trouble) for trouble in found]
     if node.registration is not None and not node.registration.registered:
-        return ["Just started: not registered at the rendezvous yet."]
+        return [tr("Just started: not registered at the rendezvous yet.")]
     if not node.known():
-        return ["All is well, but nobody else is known yet."]
-    return ["All is well."]
+        return [tr("All is well, but nobody else is known yet.")]
+    return [tr("All is well.")]
 
 
 def troubles(node: Node) -> list[str]:
@@ -36,11 +37,11 @@ def _rendezvous(node: Node) -> str:
     registration = node.registration
     if registration is None or not registration.trouble:
         return ""
-    return (
-        f"the rendezvous {registration.address} does not work: {visible(registration.trouble)}. Links stay, "
-        "but new peers are not found. It is asked again until it works; see whether your network does, and "
-        "whether --rendezvous is right. --peer HOST:PORT links without it."
-    )
+    return tr(
+        "the rendezvous {address} does not work: {why}. Links stay, but new peers are not found. It is asked "
+        "again until it works; see whether your network does, and whether --rendezvous is right. "
+        "--peer HOST:PORT links without it."
+    ).format(address=registration.address, why=visible(registration.trouble))
 
 
 def _links(node: Node) -> str:
@@ -50,11 +51,11 @@ def _links(node: Node) -> str:
         return ""
     first = wanted[0]
     why = rendering.not_linked(node.switchboard.diallers_of(first), node.now_s)
-    return (
-        f"none of {len(wanted)} known peers is linked, so nothing reaches anybody. {visible_name(first)}: "
-        f"{why}. If your network works, a firewall or router may be in between, here or there: a link needs "
-        "one side that can be dialled."
-    )
+    return tr(
+        "none of {n} known peers is linked, so nothing reaches anybody. {peer}: {why}. If your network "
+        "works, a firewall or router may be in between, here or there: a link needs one side that can be "
+        "dialled."
+    ).format(n=len(wanted), peer=visible_name(first), why=why)
 
 
 def _relays(node: Node) -> str:
@@ -63,10 +64,10 @@ def _relays(node: Node) -> str:
     far = [peer_id for peer_id in _wanted(node) if peer_id not in relayed]
     if not far or any(RELAY in near.features for near in node.neighbours.values()):
         return ""
-    return (
-        f"{rendering.names(far)} cannot be reached: not linked, and no neighbour relays. A peer in between "
-        "helps that both of you can dial and that runs p2pchat."
-    )
+    return tr(
+        "{peers} cannot be reached: not linked, and no neighbour relays. A peer in between helps that both "
+        "of you can dial and that runs p2pchat."
+    ).format(peers=rendering.names(far))
 
 
 def _wanted(node: Node) -> list[PeerId]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from p2pchat.console.amounts import milliseconds
 from p2pchat.console.visible import visible_name
+from p2pchat.language import tr
 from p2pchat.protocol.protection import Protection
 
 
 def arrived(protection: Protection, *, is_cast: bool, is_verified: bool) -> str:
     """Render how far a message can be believed, and who else could read it; mostly nothing."""
     if protection is Protection.NONE:
-        return "unsecured"
-    words = ["verified"] if is_verified else []
+        return tr("unsecured")
+    words = [tr("verified")] if is_verified else []
     # What is said to many can be read by many, unless the namespace has a key.
     if protection is Protection.SIGNED and not is_cast:
-        words.append("not sealed")
+        words.append(tr("not sealed"))
     return ", ".join(words)
 
 
@@ -31,13 +32,13 @@ def to_whom(dst: str, *, is_cast: bool) -> str:
 def lacks(protection: Protection) -> str:
     """Render what the protection of a message of ours lacks."""
     if protection is Protection.NONE:
-        return ", unsecured"
-    return ", not sealed" if protection is Protection.SIGNED else ""
+        return tr(", unsecured")
+    return tr(", not sealed") if protection is Protection.SIGNED else ""
 
 
 def through(via: str, dst: str) -> str:
     """Render the relay that a message took, if it took one."""
-    return "" if via == dst else f" through {visible_name(via)}"
+    return "" if via == dst else tr(" through {relay}").format(relay=visible_name(via))
 
 
 def confirmed(*, via: str, dst: str, took_s: float, tries: int, is_proved: bool) -> str:
@@ -45,12 +46,13 @@ def confirmed(*, via: str, dst: str, took_s: float, tries: int, is_proved: bool)
 
     :param took_s: seconds.
     """
-    again = f", after {tries} tries" if tries > 1 else ""
-    return (
-        f"confirmed{through(via, dst)} in {milliseconds(took_s)}{again}{'' if is_proved else ', unsecured'}"
-    )
+    told = tr("confirmed{through} in {time}").format(through=through(via, dst), time=milliseconds(took_s))
+    again = tr(", after {tries} tries").format(tries=tries) if tries > 1 else ""
+    return told + again + ("" if is_proved else tr(", unsecured"))
 
 
 def failed(code: str) -> str:
     """Render the name of a failure."""
-    return code if code == "not confirmed" else f"failed: {visible_name(code)}"
+    if code == "not confirmed":
+        return tr("not confirmed")
+    return tr("failed: {code}").format(code=visible_name(code))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from wcwidth import ljust, wcswidth
+
 from p2pchat import events
 from p2pchat.addresses import Address
 from p2pchat.console import marks
 from p2pchat.console.amounts import duration, milliseconds
 from p2pchat.console.visible import visible, visible_name
+from p2pchat.language import ntr, tr
 from p2pchat.links.dialler import Dialler
 from p2pchat.links.link import Link
 from p2pchat.links.neighbour import Neighbour
@@ -34,18 +37,24 @@ def arrived(event: events.MessageArrived, clock_time: str) -> str:
 
 def secured(is_encrypted: bool) -> str:
     """Render whether others can read and change what goes over a link."""
-    return "encrypted" if is_encrypted else "unsecured"
+    return tr("encrypted") if is_encrypted else tr("unsecured")
 
 
 def keys(trust: Trust | None, neighbours: list[Neighbour]) -> list[str]:
     """Render our key, and how many others are known."""
     if trust is None:
-        return ["Keys: none, so all links are unsecured."]
+        return [tr("Keys: none, so all links are unsecured.")]
     encrypted = sum(neighbour.is_encrypted for neighbour in neighbours)
+    links = tr("Links: {encrypted} encrypted, {unsecured} unsecured.")
+    others = tr("Keys of others: {known} known; {blocked} peers blocked.")
     return [
-        f"Your key: {fingerprint(trust.identity.key)}.",
-        f"Links: {encrypted} encrypted, {len(neighbours) - encrypted} unsecured. "
-        f"Keys of others: {len(trust.pins)} known; {len(trust.blocked)} peers blocked.",
+        tr("Your key: {key}.").format(key=fingerprint(trust.identity.key)),
+        f"{links} {others}".format(
+            encrypted=encrypted,
+            unsecured=len(neighbours) - encrypted,
+            known=len(trust.pins),
+            blocked=len(trust.blocked),
+        ),
     ]
 
 
@@ -53,33 +62,36 @@ def notice(event: events.Event) -> str | None:
     """Render an event that is not about a message; None where the user need not know."""
     match event:
         case events.NeighbourUp(peer_id=peer_id, address=address, dialled=dialled, is_encrypted=encrypted):
-            way = "to" if dialled else "from"
-            return f"{visible_name(peer_id)} is linked ({way} {address}){'' if encrypted else ', unsecured'}"
+            told = (
+                tr("{peer} is linked (to {address})") if dialled else tr("{peer} is linked (from {address})")
+            )
+            lacks = "" if encrypted else tr(", unsecured")
+            return told.format(peer=visible_name(peer_id), address=address) + lacks
         case events.NeighbourDown(peer_id=peer_id, why=why):
-            return f"{visible_name(peer_id)} is no longer linked: {visible(why)}"
+            told = tr("{peer} is no longer linked: {why}")
+            return told.format(peer=visible_name(peer_id), why=visible(why))
         case events.PeerComplained():
             return _complaint(event)
         case events.AddressFailed(address=address, why=why):
-            return f"no link with {address}: {visible(why)}. Trying again until there is one."
+            told = tr("no link with {address}: {why}. Trying again until there is one.")
+            return told.format(address=address, why=visible(why))
         case events.RosterChanged():
             return _roster(event)
         case events.NameTaken(peer_id=peer_id, address=address):
-            name = visible_name(peer_id)
-            return (
-                f"{name} is also registered at {address}: another peer has your name, or it is an old entry"
-            )
+            return tr(
+                "{peer} is also registered at {address}: another peer has your name, or it is an old entry"
+            ).format(peer=visible_name(peer_id), address=address)
         case events.KeyRefused():
             return _other_key(event)
         case events.KeyMissing(peer_id=peer_id):
-            name = visible_name(peer_id)
-            return (
-                f"somebody came as {name} without encryption, which {name} had before, and was refused: it "
-                f"may use another program now, or somebody pretends to be it. If you know why: /trust {name}"
-            )
+            return tr(
+                "somebody came as {peer} without encryption, which {peer} had before, and was refused: it "
+                "may use another program now, or somebody pretends to be it. If you know why: /trust {peer}"
+            ).format(peer=visible_name(peer_id))
         case events.PeersNotKept(why=why):
-            return f"what is learned of peers is kept until you leave only: {visible(why)}"
+            return tr("what is learned of peers is kept until you leave only: {why}").format(why=visible(why))
         case events.Warned(peer_id=peer_id, text=text):
-            return f"warning about {visible_name(peer_id)}: {visible(text)}"
+            return tr("warning about {peer}: {text}").format(peer=visible_name(peer_id), text=visible(text))
         case events.LineTraced(peer_id=peer_id, line=line):
             return f"<- {visible_name(peer_id)} {visible(line.decode(errors='backslashreplace'))}"
         case _:
@@ -89,37 +101,41 @@ def notice(event: events.Event) -> str | None:
 def _rendezvous(event: events.Event) -> str | None:
     match event:
         case events.RendezvousFound(address=address, hosted=hosted):
-            return f"registered at the rendezvous {address}" + (", which this peer hosts" if hosted else "")
+            told = tr("registered at the rendezvous {address}").format(address=address)
+            return told + (tr(", which this peer hosts") if hosted else "")
         case events.RendezvousLost(address=address, why=why):
-            trouble = f"the rendezvous {address} does not work: {visible(why)}"
-            return f"{trouble}. Links stay; trying again until it does."
+            told = tr(
+                "the rendezvous {address} does not work: {why}. Links stay; trying again until it does."
+            )
+            return told.format(address=address, why=visible(why))
         case events.RendezvousHosted(address=address):
-            return f"no rendezvous answered at {address}, so this peer hosts one"
+            return tr("no rendezvous answered at {address}, so this peer hosts one").format(address=address)
         case _:
             return None
 
 
 def _other_key(event: events.KeyRefused) -> str:
-    name = visible_name(event.peer_id)
-    return (
-        f"somebody came as {name} with another key than {name} had before, and was refused: {name} may have "
-        f"been set up anew without its old key, or somebody pretends to be {name}. Ask {name} another way "
-        f"what /status says there. If it is {event.key} (before: {event.known}): /trust {name}"
-    )
+    return tr(
+        "somebody came as {peer} with another key than {peer} had before, and was refused: {peer} may have "
+        "been set up anew without its old key, or somebody pretends to be {peer}. Ask {peer} another way "
+        "what /status says there. If it is {key} (before: {known}): /trust {peer}"
+    ).format(peer=visible_name(event.peer_id), key=event.key, known=event.known)
 
 
 def _complaint(event: events.PeerComplained) -> str:
-    meaning = visible(event.detail) or MEANINGS.get(event.code, "no detail given")
-    return f"{visible_name(event.peer_id)} reports an error: {visible_name(event.code) or 'error'}: {meaning}"
+    meaning = visible(event.detail) or MEANINGS.get(event.code, tr("no detail given"))
+    code = visible_name(event.code) or tr("error")
+    told = tr("{peer} reports an error: {code}: {meaning}")
+    return told.format(peer=visible_name(event.peer_id), code=code, meaning=meaning)
 
 
 def _roster(event: events.RosterChanged) -> str | None:
     parts = [
-        f"{names(changed)} {what}"
+        what.format(peers=names(changed))
         for changed, what in (
-            (event.came, "came"),
-            (event.left, "left the rendezvous"),
-            (event.moved, "has a new address"),
+            (event.came, tr("{peers} came")),
+            (event.left, tr("{peers} left the rendezvous")),
+            (event.moved, tr("{peers} has a new address")),
         )
         if changed
     ]
@@ -129,35 +145,43 @@ def _roster(event: events.RosterChanged) -> str | None:
 def names(peer_ids: Iterable[PeerId]) -> str:
     """Render some names, and how many more there are."""
     listed = [visible_name(peer_id) for peer_id in peer_ids]
-    more = f" and {len(listed) - _MAX_NAMES} more" if len(listed) > _MAX_NAMES else ""
-    return ", ".join(listed[:_MAX_NAMES]) + more
+    more = len(listed) - _MAX_NAMES
+    shown = ", ".join(listed[:_MAX_NAMES])
+    return tr("{names} and {n} more").format(names=shown, n=more) if more > 0 else shown
 
 
 def table(rows: list[tuple[str, ...]]) -> list[str]:
     """Render rows in columns; the first row is the heading."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(wcswidth, column)) for column in zip(*rows, strict=True)]
     return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        "  ".join(ljust(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
     ]
 
 
 def how(neighbour: Neighbour, is_verified: bool) -> str:
     """Render how a peer is linked."""
-    marks = ["plain" * neighbour.plain, "unsecured" * (not neighbour.is_encrypted), "verified" * is_verified]
-    return ", ".join(["linked directly", *filter(None, marks)])
+    marks = {
+        tr("plain"): neighbour.plain,
+        tr("unsecured"): not neighbour.is_encrypted,
+        tr("verified"): is_verified,
+    }
+    return ", ".join([tr("linked directly"), *(mark for mark, holds in marks.items() if holds)])
 
 
 def not_linked(diallers: list[Dialler], now_s: float) -> str:
     """Render why a peer is not linked, and when it is tried again."""
     if not diallers:
-        return "not linked; its address is not known"
+        return tr("not linked; its address is not known")
     dialler = diallers[0]
     if dialler.held:
-        return f"not linked; not dialled: {visible(dialler.held)}"
-    next_s = dialler.next_try_at_s
-    when = "dialling now" if next_s is None else f"next try in {max(0.0, next_s - now_s):.0f} s"
-    why = f"; last try: {visible(dialler.last_failure)}" if dialler.last_failure else ""
-    return f"not linked; {when}{why}"
+        return tr("not linked; not dialled: {why}").format(why=visible(dialler.held))
+    told = tr("not linked; dialling now")
+    if dialler.next_try_at_s is not None:
+        seconds = round(max(0.0, dialler.next_try_at_s - now_s))
+        told = tr("not linked; next try in {seconds} s").format(seconds=seconds)
+    why = visible(dialler.last_failure)
+    return told + (tr("; last try: {why}").format(why=why) if why else "")
 
 
 def age(link: Link, now_s: float) -> str:
@@ -186,7 +210,7 @@ def peer_row(
     return (
         visible_name(peer_id),
         str(address or "-"),
-        "yes" if listed else "no",
+        tr("yes") if listed else tr("no"),
         state,
         milliseconds(rtt_s),
         stands,
@@ -198,29 +222,38 @@ def link_row(link: Link, now_s: float) -> tuple[str, ...]:
     return (
         visible_name(link.peer_id),
         str(link.address),
-        "dialled" if link.dialled else "accepted",
+        tr("dialled") if link.dialled else tr("accepted"),
         milliseconds(link.rtt_s),
         str(link.outgoing.waiting),
         str(link.received),
         str(link.sent),
         age(link, now_s),
-        "plain" if link.plain else "",
+        tr("plain") if link.plain else "",
     )
 
 
 def quality(route: Route) -> str:
     """Render how a route has done."""
     tried = route.confirmed + route.unconfirmed
-    return f"{route.confirmed} of {tried} confirmed" if tried else "not tried yet"
+    told = tr("{n} of {tried} confirmed") if tried else tr("not tried yet")
+    return told.format(n=route.confirmed, tried=tried)
 
 
 def way(route: Route, now_s: float) -> str:
     """Render one way to a peer."""
-    hops = "hops not counted" if route.hops is None else f"{route.hops} hop{'' if route.hops == 1 else 's'}"
-    how = "directly" if route.is_direct else f"through {visible_name(route.hop)}, {hops}"
-    rtt = f", rtt {milliseconds(route.rtt_s)}" if route.rtt_s is not None else ""
-    last = f", last {duration(now_s - route.confirmed_at_s)} ago" if route.confirmed_at_s is not None else ""
-    return f"{how}{rtt}, {quality(route)}{last}"
+    parts = [
+        tr("directly") if route.is_direct else tr("through {relay}").format(relay=visible_name(route.hop))
+    ]
+    if not route.is_direct:
+        hops = route.hops
+        counted = tr("hops not counted") if hops is None else ntr("{n} hop", "{n} hops", hops).format(n=hops)
+        parts.append(counted)
+    if route.rtt_s is not None:
+        parts.append(f"rtt {milliseconds(route.rtt_s)}")
+    parts.append(quality(route))
+    if route.confirmed_at_s is not None:
+        parts.append(tr("last {duration} ago").format(duration=duration(now_s - route.confirmed_at_s)))
+    return ", ".join(parts)
 
 
 def no_way(dials: bool, asks: bool) -> str:
@@ -229,11 +262,13 @@ def no_way(dials: bool, asks: bool) -> str:
     :param dials: its address is known.
     :param asks: a neighbour is linked that can be asked.
     """
+    if asks and dials:
+        return tr("none is known; a message would dial it and ask the neighbours for one")
     if asks:
-        return f"none is known; a message would {'dial it and ' if dials else ''}ask the neighbours for one"
+        return tr("none is known; a message would ask the neighbours for one")
     if dials:
-        return "none is known; a message would dial it; nobody is linked who could be asked for one"
-    return "none is known, and nobody is linked who could be asked for one"
+        return tr("none is known; a message would dial it; nobody is linked who could be asked for one")
+    return tr("none is known, and nobody is linked who could be asked for one")
 
 
 def route_row(route: Route, now_s: float) -> tuple[str, ...]:
@@ -245,7 +280,7 @@ def route_row(route: Route, now_s: float) -> tuple[str, ...]:
         str(route.hops or "-"),
         milliseconds(route.rtt_s),
         quality(route),
-        "-" if at_s is None else f"{duration(now_s - at_s)} ago",
+        "-" if at_s is None else tr("{duration} ago").format(duration=duration(now_s - at_s)),
         duration(now_s - route.learned_at_s),
         # It may be over already: the routes are swept now and then.
         duration(max(0.0, route.touched_at_s + EXPIRY_S - now_s)),
@@ -254,20 +289,45 @@ def route_row(route: Route, now_s: float) -> tuple[str, ...]:
 
 def seen_by(name: str, metrics: Metrics) -> str:
     """Render how a peer sees our link."""
-    rtt = "not measured" if metrics.rtt_ms is None else f"{metrics.rtt_ms} ms"
-    last = visible(metrics.last_seen or "never")
-    counts = f"{metrics.sent_count} lines sent to us, {metrics.recv_count} received from us"
-    return f"{name} sees: rtt {rtt}, {counts}, last at {last}"
+    told = tr("{peer} sees: rtt {rtt}, {sent} lines sent to us, {received} received from us, last at {last}")
+    rtt = tr("not measured") if metrics.rtt_ms is None else f"{metrics.rtt_ms} ms"
+    last = visible(metrics.last_seen or tr("never"))
+    return told.format(peer=name, rtt=rtt, sent=metrics.sent_count, received=metrics.recv_count, last=last)
 
 
 def linked(neighbours: int, known: int, relayed: int) -> str:
     """Render how many peers are linked, and how many more can be reached."""
-    more = f"; {relayed} more {'is' if relayed == 1 else 'are'} reached through others" if relayed else ""
-    return f"Linked: {neighbours} of {known} known peers{more}."
+    if not relayed:
+        return tr("Linked: {n} of {known} known peers.").format(n=neighbours, known=known)
+    told = ntr(
+        "Linked: {linked} of {known} known peers; {n} more is reached through others.",
+        "Linked: {linked} of {known} known peers; {n} more are reached through others.",
+        relayed,
+    )
+    return told.format(linked=neighbours, known=known, n=relayed)
 
 
-ROUTE_HEADING = ("destination", "next hop", "hops", "rtt", "quality", "last confirmed", "age", "expires in")
+ROUTE_HEADING = (
+    tr("destination"),
+    tr("next hop"),
+    tr("hops"),
+    "rtt",
+    tr("quality"),
+    tr("last confirmed"),
+    tr("age"),
+    tr("expires in"),
+)
 
-LINK_HEADING = ("neighbour", "address", "way", "rtt", "queue", "in", "out", "age", "")
+LINK_HEADING = (
+    tr("neighbour"),
+    tr("address"),
+    tr("way"),
+    "rtt",
+    tr("queue"),
+    tr("in"),
+    tr("out"),
+    tr("age"),
+    "",
+)
 
-PEER_HEADING = ("peer", "address", "registered", "state", "rtt", "age")
+PEER_HEADING = (tr("peer"), tr("address"), tr("registered"), tr("state"), "rtt", tr("age"))

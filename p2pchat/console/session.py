@@ -16,6 +16,7 @@ from p2pchat import events
 from p2pchat.console import commands, health, marks, rendering, verification
 from p2pchat.console.amounts import duration, milliseconds
 from p2pchat.console.visible import visible, visible_name
+from p2pchat.language import ntr, tr
 from p2pchat.links.dialler import DialFailed
 from p2pchat.links.link import Link
 from p2pchat.links.questions import LinkClosed
@@ -31,7 +32,7 @@ MAX_OPEN = 256
 MAX_ROWS = 200
 
 #: What the user hears of a defect of ours.
-_DEFECT = "Something failed inside p2pchat; the log says what. Nothing else was changed."
+_DEFECT = tr("Something failed inside p2pchat; the log says what. Nothing else was changed.")
 
 #: Commands that make no sense about oneself.
 _ABOUT_A_PEER = (
@@ -107,9 +108,8 @@ class Session:
         try:
             command = commands.parse(line, self._node.own.namespace, self.last)
             if isinstance(command, _ABOUT_A_PEER) and command.peer_id == self._node.own:
-                raise commands.Mistyped(
-                    f"{self._node.own} is you yourself. Name another peer, or see /status."
-                )
+                problem = tr("{peer} is you yourself. Name another peer, or see /status.")
+                raise commands.Mistyped(problem.format(peer=self._node.own))
             if command is not None:
                 self._do(command)
         except (commands.Mistyped, ProtocolError, NotLinked, NothingToTrust) as problem:
@@ -131,23 +131,26 @@ class Session:
         if isinstance(command.to, ToPeer):
             delivery = self._node.send(command.to.peer_id, command.text)
             if self._narrates and not (delivery.is_over or delivery.tries):
-                self._show(f"{self._title(delivery.msg_id, delivery.dst)}: not linked yet, looking for a way")
+                title = self._title(delivery.msg_id, delivery.dst)
+                self._show(tr("{title}: not linked yet, looking for a way").format(title=title))
             return
         number = next(self._count)
         done = self._node.publish(command.to, command.text)
         self._ask(done, lambda took: self._cast_done(number, command.to, took) if self._narrates else None)
 
     def _cast_done(self, number: int, to: Destination, took: int) -> str:
-        title = f"#{number} to {visible_name(str(to))}"
+        title = tr("#{number} to {destination}").format(number=number, destination=visible_name(str(to)))
         if not took:
-            return f"{title}: not sent: no_route: no peer is linked that it concerns"
-        return f"{title}: sent to {took} neighbour{'' if took == 1 else 's'}"
+            return tr("{title}: not sent: no_route: no peer is linked that it concerns").format(title=title)
+        said = ntr("{title}: sent to {n} neighbour", "{title}: sent to {n} neighbours", took)
+        return said.format(title=title, n=took)
 
     @_do.register
     def _(self, command: commands.Peers) -> None:
         shown = [peer_id for peer_id in self._node.known() if _is_in(peer_id, command.scope)]
         if not shown:
-            self._show(f"Nobody else is known in {visible_name(str(command.scope))}.")
+            scope = visible_name(str(command.scope))
+            self._show(tr("Nobody else is known in {scope}.").format(scope=scope))
             return
         self._show_table(rendering.PEER_HEADING, sorted(shown), self._peer_row)
 
@@ -155,24 +158,25 @@ class Session:
     def _(self, command: commands.Connect) -> None:
         name = visible_name(command.peer_id)
         if command.peer_id in self._node.neighbours:
-            self._show(f"{name} is linked already.")
+            self._show(tr("{peer} is linked already.").format(peer=name))
             return
-        self._show(f"Dialling {name}...")
+        self._show(tr("Dialling {peer}...").format(peer=name))
         self._ask(self._node.connect(command.peer_id), lambda link: _connected(name, link))
 
     @_do.register
     def _(self, command: commands.Disconnect) -> None:
         name = visible_name(command.peer_id)
         stood = self._node.disconnect(command.peer_id)
-        then = f"No link with it is taken before /connect {name}."
-        self._show(f"BYE to {name}. {then}" if stood else f"There is no link with {name}. {then}")
+        done = tr("BYE to {peer}.") if stood else tr("There is no link with {peer}.")
+        then = tr("No link with it is taken before /connect {peer}.")
+        self._show(f"{done} {then}".format(peer=name))
 
     @_do.register
     def _(self, command: commands.Routes) -> None:
         routes, now_s = self._node.router.routes, self._node.now_s
         links = [link for near in self._node.neighbours.values() for link in near.links]
         if not links:
-            self._show("No peer is linked, so there are no routes.")
+            self._show(tr("No peer is linked, so there are no routes."))
             return
         self._show_table(rendering.LINK_HEADING, links, lambda link: rendering.link_row(link, now_s))
         relayed = [
@@ -184,21 +188,23 @@ class Session:
         if relayed:
             self._show_table(rendering.ROUTE_HEADING, relayed, lambda way: rendering.route_row(way, now_s))
         else:
-            self._show("No routes over others are known: each neighbour is its own next hop.")
+            self._show(tr("No routes over others are known: each neighbour is its own next hop."))
 
     @_do.register
     def _(self, command: commands.Who) -> None:
         peer_id = command.peer_id
         listed = self._node.roster.get(peer_id)
         self._show(f"{visible_name(peer_id)}: {self._state(peer_id)}")
-        self._show(f"  key: {verification.key_of(self._node, peer_id)}")
-        self._show(f"  rendezvous: {f'registered at {listed}' if listed else 'not registered there'}")
+        self._show(tr("  key: {key}").format(key=verification.key_of(self._node, peer_id)))
+        there = tr("registered at {address}") if listed else tr("not registered there")
+        self._show(tr("  rendezvous: {state}").format(state=there.format(address=listed)))
         neighbour = self._node.neighbours.get(peer_id)
         for link in neighbour.links if neighbour else []:
-            way = "dialled by us" if link.dialled else "dialled by it"
-            offers = ", ".join(sorted(map(visible_name, link.features))) or "nothing"
+            way = tr("dialled by us") if link.dialled else tr("dialled by it")
+            offers = ", ".join(sorted(map(visible_name, link.features))) or tr("nothing")
             rtt, secured = milliseconds(link.rtt_s), rendering.secured(link.is_encrypted)
-            self._show(f"  link: {link.address}, {way}, {secured}, rtt {rtt}, offers {offers}")
+            line = tr("  link: {address}, {way}, {secured}, rtt {rtt}, offers {offers}")
+            self._show(line.format(address=link.address, way=way, secured=secured, rtt=rtt, offers=offers))
         self._show_ways(peer_id)
 
     def _show_ways(self, peer_id: PeerId) -> None:
@@ -208,16 +214,18 @@ class Session:
         if not ways:
             dials = any(not dialler.held for dialler in self._node.switchboard.diallers_of(peer_id))
             asks = any("who_has" in near.features for near in self._node.neighbours.values())
-            self._show(f"  way: {rendering.no_way(dials, asks)}")
+            self._show(tr("  way: {way}").format(way=rendering.no_way(dials, asks)))
             return
         best, *others = ways
         if peer_id not in self._node.neighbours:
             diallers = self._node.switchboard.diallers_of(peer_id)
-            self._show(f"  link: {rendering.not_linked(diallers, now_s)}")
-        self._show(f"  way: {rendering.way(best, now_s)}{'' if others else '; no other is known'}")
+            self._show(tr("  link: {state}").format(state=rendering.not_linked(diallers, now_s)))
+        way = tr("  way: {way}") if others else tr("  way: {way}; no other is known")
+        self._show(way.format(way=rendering.way(best, now_s)))
         for other in others:
             why = routes.why_not(other, best, now_s)
-            self._show(f"  other way: {rendering.way(other, now_s)}; not taken: {why}")
+            line = tr("  other way: {way}; not taken: {why}")
+            self._show(line.format(way=rendering.way(other, now_s), why=why))
 
     @_do.register
     def _(self, command: commands.AboutKeys) -> None:
@@ -228,24 +236,27 @@ class Session:
     def _(self, command: commands.Ping) -> None:
         name = visible_name(command.peer_id)
         pong = self._node.ping(command.peer_id)
-        self._ask(pong, lambda rtt_s: f"PONG from {name} after {milliseconds(rtt_s)}")
+        self._ask(pong, lambda rtt_s: _ponged(name, rtt_s))
 
     @_do.register
     def _(self, command: commands.Watch) -> None:
         self._node.watching = not self._node.watching
-        self._show("Watching what arrives; /watch again ends it." if self._node.watching else "Not watching.")
+        watching = tr("Watching what arrives; /watch again ends it.")
+        self._show(watching if self._node.watching else tr("Not watching."))
 
     @_do.register
     def _(self, command: commands.Status) -> None:
         node = self._node
-        self._show(f"You are {visible_name(node.own)}, for {duration(node.uptime_s)}.")
-        self._show(f"Listening on port {node.switchboard.port}, known to others as {node.advertised_port}.")
+        own, since = visible_name(node.own), duration(node.uptime_s)
+        self._show(tr("You are {peer}, for {duration}.").format(peer=own, duration=since))
+        ports = {"port": node.switchboard.port, "advertised": node.advertised_port}
+        self._show(tr("Listening on port {port}, known to others as {advertised}.").format(**ports))
         self._show(self._rendezvous_status())
         relayed = len(node.relayed() - node.neighbours.keys())
         self._show(rendering.linked(len(node.neighbours), len(node.known()), relayed))
         for line in rendering.keys(node.gate.trust, list(node.neighbours.values())):
             self._show(line)
-        self._show(f"Messages that wait for their outcome: {len(node.router.pending)}.")
+        self._show(tr("Messages that wait for their outcome: {n}.").format(n=len(node.router.pending)))
         for line in health.verdict(node):
             self._show(line)
 
@@ -261,7 +272,7 @@ class Session:
     @_do.register
     def _(self, command: commands.Log) -> None:
         self._set_log_level(command.level)
-        self._show(f"The log gets {command.level} and above.")
+        self._show(tr("The log gets {level} and above.").format(level=command.level))
 
     @_do.register
     def _(self, command: commands.Help) -> None:
@@ -280,9 +291,8 @@ class Session:
             case events.MessageArrived():
                 self._show(rendering.arrived(event, self._clock_time()))
             case events.MessageSent(msg_id=msg_id, dst=dst, via=via, protection=protection):
-                self._show(
-                    f"{self._title(msg_id, dst)}: sent{marks.through(via, dst)}{marks.lacks(protection)}"
-                )
+                how = marks.through(via, dst) + marks.lacks(protection)
+                self._show(tr("{title}: sent{how}").format(title=self._title(msg_id, dst), how=how))
             case events.MessageConfirmed(msg_id=msg_id, dst=dst, via=via, is_proved=is_proved):
                 took_s, tries = event.took_s, event.tries
                 outcome = marks.confirmed(via=via, dst=dst, took_s=took_s, tries=tries, is_proved=is_proved)
@@ -297,7 +307,8 @@ class Session:
     def _title(self, msg_id: str, dst: PeerId) -> str:
         if msg_id not in self._numbers:
             self._numbers[msg_id] = next(self._count)
-        return f"#{self._numbers[msg_id]} to @{visible_name(dst)}"
+        destination = f"@{visible_name(dst)}"
+        return tr("#{number} to {destination}").format(number=self._numbers[msg_id], destination=destination)
 
     def _end(self, msg_id: str, dst: PeerId, outcome: str) -> None:
         self._show(f"{self._title(msg_id, dst)}: {outcome}")
@@ -321,11 +332,11 @@ class Session:
     def _unanswered(self, failure: Failure) -> None:
         problem = failure.trap(ProtocolError, NotLinked, DialFailed, LinkClosed, DeferredTimeout)
         if problem is DeferredTimeout:
-            self._show("No answer within 5 s.")
+            self._show(tr("No answer within 5 s."))
         elif problem is ProtocolError:
             self._show(visible(cast(ProtocolError, failure.value).detail))
         else:
-            self._show(visible(f"That did not work: {failure.value}"))
+            self._show(visible(tr("That did not work: {why}").format(why=failure.value)))
 
     def _answered(self, result: object) -> None:
         self._open_questions -= 1
@@ -340,7 +351,7 @@ class Session:
         for line in rendering.table([heading, *map(row, things[:MAX_ROWS])]):
             self._show(line)
         if len(things) > MAX_ROWS:
-            self._show(f"... and {len(things) - MAX_ROWS} more.")
+            self._show(tr("... and {n} more.").format(n=len(things) - MAX_ROWS))
 
     def _peer_row(self, peer_id: PeerId) -> tuple[str, ...]:
         neighbour = self._node.neighbours.get(peer_id)
@@ -354,18 +365,21 @@ class Session:
             return rendering.how(neighbour, self._node.gate.is_verified(peer_id))
         route = self._node.router.routes.best(peer_id, self._node.now_s)
         if route is not None:
-            return f"reached through {visible_name(route.hop)}"
+            return tr("reached through {relay}").format(relay=visible_name(route.hop))
         return rendering.not_linked(self._node.switchboard.diallers_of(peer_id), self._node.now_s)
 
     def _rendezvous_status(self) -> str:
         registration = self._node.registration
         if registration is None:
-            return "Rendezvous: none."
-        if registration.trouble:
-            return f"Rendezvous: {registration.address}, not working: {visible(registration.trouble)}."
-        hosted = ", hosted by this peer" if self._node.rendezvous else ""
-        state = "registered" if registration.registered else "not registered yet"
-        return f"Rendezvous: {registration.address}, {state}{hosted}."
+            return tr("Rendezvous: none.")
+        address, why = registration.address, visible(registration.trouble or "")
+        if why:
+            return tr("Rendezvous: {address}, not working: {why}.").format(address=address, why=why)
+        hosted = tr(", hosted by this peer") if self._node.rendezvous else ""
+        state = tr("registered") if registration.registered else tr("not registered yet")
+        return tr("Rendezvous: {address}, {state}{hosted}.").format(
+            address=address, state=state, hosted=hosted
+        )
 
 
 def _is_in(peer_id: PeerId, scope: ToNamespace | ToAll) -> bool:
@@ -373,4 +387,8 @@ def _is_in(peer_id: PeerId, scope: ToNamespace | ToAll) -> bool:
 
 
 def _connected(name: str, link: Link) -> str:
-    return f"{name} is linked, at {link.address}."
+    return tr("{peer} is linked, at {address}.").format(peer=name, address=link.address)
+
+
+def _ponged(name: str, rtt_s: float) -> str:
+    return tr("PONG from {peer} after {rtt}").format(peer=name, rtt=milliseconds(rtt_s))

@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 from p2pchat.addresses import Reactor
 from p2pchat.console.session import Session
+from p2pchat.language import ntr, tr
 from p2pchat.protocol.framing import LineBuffer, TooLong
 
 #: The longest line that is read, in bytes: more than any message, so that the message is what is refused.
@@ -120,8 +121,12 @@ class StdioProtocol(Protocol):
     def tell_left_out(self) -> None:
         """Say how much is missing at this place, if anything is."""
         if self._left_out:
-            lines = "1 line was" if self._left_out == 1 else f"{self._left_out} lines were"
-            self._write(f"* {lines} left out here: the output was not read in time")
+            told = ntr(
+                "* {n} line was left out here: the output was not read in time",
+                "* {n} lines were left out here: the output was not read in time",
+                self._left_out,
+            )
+            self._write(told.format(n=self._left_out))
             self._left_out = 0
 
     def stopProducing(self) -> None:
@@ -130,12 +135,12 @@ class StdioProtocol(Protocol):
     def _take_one(self, line: bytes | TooLong) -> None:
         if isinstance(line, TooLong):
             if not line.endless:  # that was told when it became too long
-                self.show(f"A line has at most {MAX_INPUT} bytes. Nothing was sent.")
+                self.show(tr("A line has at most {n} bytes. Nothing was sent.").format(n=MAX_INPUT))
             return
         try:
             text = line.decode(self._encoding)
         except UnicodeDecodeError:
-            self.show(f"That was not {self._encoding} text. Nothing was sent.")
+            self.show(tr("That was not {encoding} text. Nothing was sent.").format(encoding=self._encoding))
         else:
             self._take(text)
 

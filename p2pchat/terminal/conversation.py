@@ -12,6 +12,7 @@ import attrs
 
 from p2pchat.console import marks
 from p2pchat.console.visible import visible, visible_name
+from p2pchat.language import ntr, tr
 from p2pchat.protocol.names import PeerId
 from p2pchat.protocol.protection import Protection
 from p2pchat.terminal.wrapping import Fragments, wrap
@@ -128,15 +129,17 @@ class Conversation:
             case "message_taken":
                 to = [("", "→ "), *self._coloured(f"@{self._short(data['dst'])}", data["dst"]), ("", ": ")]
                 entry = self._add(time_ms, to, _said(data["payload"]))
-                entry.mark = [("class:pending", "  … sending")]
+                entry.mark = [("class:pending", tr("  … sending"))]
                 self._open[data["msg_id"]] = entry
                 if len(self._open) > MAX_ENTRIES:
                     del self._open[next(iter(self._open))]
                 return entry
             case "message_sent":
-                how = "sent" if data["via"] == data["dst"] else f"relayed by {self._short(data['via'])}"
+                is_direct = data["via"] == data["dst"]
+                how = tr("… sent{lacks}") if is_direct else tr("… relayed by {relay}{lacks}")
                 lacks = marks.lacks(Protection(data["protection"]))
-                return self._mark(data["msg_id"], "class:pending", f"… {how}{lacks}")
+                mark = how.format(relay=self._short(data["via"]), lacks=lacks)
+                return self._mark(data["msg_id"], "class:pending", mark)
             case "message_confirmed":
                 names = ("via", "dst", "took_s", "tries", "is_proved")
                 outcome = marks.confirmed(**{name: data[name] for name in names})
@@ -171,7 +174,7 @@ class Conversation:
         if mark:
             head.append(("class:bad" if data["protection"] == "none" else "class:pending", f" [{mark}]"))
         if data["via"] != data["src"]:
-            head.append(("class:pending", f" (via {self._short(data['via'])})"))
+            head.append(("class:pending", tr(" (via {relay})").format(relay=self._short(data["via"]))))
         if is_cast:
             head.append(("", f" → {marks.to_whom(data['dst'], is_cast=True)}"))
         entry = self._add(time_ms, [*head, ("", ": ")], _said(data["payload"]), is_heard=True)
@@ -182,9 +185,10 @@ class Conversation:
         entry = self._add(time_ms, [("", f"→ {visible_name(data['dst'])}: ")], _said(data["payload"]))
         count = data["neighbours"]
         if count:
-            entry.mark = [("class:good", f"  ✓ sent to {count} neighbour{'' if count == 1 else 's'}")]
+            told = ntr("  ✓ sent to {n} neighbour", "  ✓ sent to {n} neighbours", count)
+            entry.mark = [("class:good", told.format(n=count))]
         else:
-            entry.mark = [("class:bad", "  ✗ not sent: nobody is linked whom it concerns")]
+            entry.mark = [("class:bad", tr("  ✗ not sent: nobody is linked whom it concerns"))]
         return entry
 
     def _mark(self, msg_id: str, style: str, text: str, *, is_over: bool = False) -> Entry | None:

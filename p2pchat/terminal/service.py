@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from p2pchat.control.listening import ControlService
+from p2pchat.language import tr
 
 #: Seconds that it may take to end once the connection with it has ended; then it is ended.
 FAREWELL_S = 2.0
@@ -85,7 +86,8 @@ class TerminalConsole(Service):
             return
         why = reason.getErrorMessage().rstrip(".")
         self._log.error("the terminal failed: {why}", why=why)
-        self._restore(f"The terminal failed: {why}. From here on there are plain lines.\n")
+        told = tr("The terminal failed: {why}. From here on there are plain lines.").format(why=why)
+        self._restore(f"{told}\n")
         self._be_plain()
 
     def _be_plain(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from p2pchat.console.visible import visible_name
+from p2pchat.language import ntr, tr
 from p2pchat.terminal.wrapping import Fragments
 
 #: Columns of a name here; longer ones are cut.
@@ -12,11 +13,11 @@ MAX_NAME = 24
 
 #: How a message to the present destination would be protected, in words and in which style.
 _PROTECTIONS = {
-    "link": ("encrypted", "class:good"),
-    "sealed": ("sealed", "class:good"),
-    "signed": ("signed, not sealed", "class:pending"),
-    "none": ("unsecured", "class:bad"),
-    None: ("no way known yet", "class:pending"),
+    "link": (tr("encrypted"), "class:good"),
+    "sealed": (tr("sealed"), "class:good"),
+    "signed": (tr("signed, not sealed"), "class:pending"),
+    "none": (tr("unsecured"), "class:bad"),
+    None: (tr("no way known yet"), "class:pending"),
 }
 
 
@@ -30,13 +31,15 @@ def status_line(status: dict[str, Any], way: dict[str, Any] | None, *, unseen: i
     """
     parts: list[Fragments] = [[("class:who", _cut(status["peer_id"]))]]
     if unseen:
-        parts.append([("class:unseen", f"{unseen} new" + (" below: PgDn" if below else ""))])
+        new = ntr("{n} new", "{n} new", unseen).format(n=unseen)
+        parts.append([("class:unseen", tr("{new} below: PgDn").format(new=new) if below else new)])
     if way is not None:
         parts.append(_to(way))
-    parts.append([("", f"linked {status['neighbours']} of {status['known']}")])
+    linked = tr("linked {n} of {known}").format(n=status["neighbours"], known=status["known"])
+    parts.append([("", linked)])
     parts.append([_rendezvous(status["rendezvous"])])
     if status["troubles"]:
-        parts.append([("class:bad", "trouble: /status")])
+        parts.append([("class:bad", tr("trouble: /status"))])
     line: Fragments = [("", " ")]
     for part in parts:
         line += [*part, ("", "  ")]
@@ -45,16 +48,19 @@ def status_line(status: dict[str, Any], way: dict[str, Any] | None, *, unseen: i
 
 def _to(way: dict[str, Any]) -> Fragments:
     words, style = _PROTECTIONS[way["protection"]]
-    over = f" over {_cut(way['via'])}" if way["via"] else ""
-    return [("", f"to {_cut(way['to'])}{over}: "), (style, words)]
+    over = tr(" through {relay}").format(relay=_cut(way["via"])) if way["via"] else ""
+    to = tr("to {destination}{through}: ").format(destination=_cut(way["to"]), through=over)
+    return [("", to), (style, words)]
 
 
 def _rendezvous(rendezvous: dict[str, Any] | None) -> tuple[str, str]:
     if rendezvous is None:
-        return "", "no rendezvous"
+        return "", tr("no rendezvous")
     if rendezvous["trouble"]:
-        return "class:bad", "rendezvous gone"
-    return ("class:good", "registered") if rendezvous["is_registered"] else ("class:pending", "registering")
+        return "class:bad", tr("rendezvous gone")
+    if rendezvous["is_registered"]:
+        return "class:good", tr("registered")
+    return "class:pending", tr("registering")
 
 
 def _cut(name: str) -> str:

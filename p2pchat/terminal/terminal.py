@@ -20,6 +20,7 @@ from p2pchat.console import commands
 from p2pchat.console.completion import Known
 from p2pchat.console.visible import visible, visible_name
 from p2pchat.control.client import NotRunning
+from p2pchat.language import ntr, tr
 from p2pchat.protocol.names import BadName, PeerId
 from p2pchat.terminal.conversation import Conversation, Entry
 from p2pchat.terminal.history import Typed
@@ -126,7 +127,8 @@ class Terminal:
         self._peers = {PeerId(peer["peer_id"]) for peer in await self._wire.ask("peers")}
         begin = await self._wire.ask("subscribe", after="start", texts=True)
         if begin["missed"]:
-            self.conversation.divide(f"{begin['missed']} older events are not kept any more")
+            told = tr("{n} older events are not kept any more").format(n=begin["missed"])
+            self.conversation.divide(told)
         self._present = hello["cursor"]
         if begin["cursor"] == self._present or self._has_all():
             self._show_past()
@@ -151,9 +153,9 @@ class Terminal:
     def _farewell(self, *, is_over: bool) -> list[str]:
         name = visible_name(self.own)
         if not is_over:
-            return [f"{name} goes on. To come back: p2pchat attach {name}"]
+            return [tr("{peer} goes on. To come back: p2pchat attach {peer}").format(peer=name)]
         lines = ["".join(text for row in entry.rows(sys.maxsize) for _, text in row) for entry in self._lost]
-        return [*lines, f"{name} has ended."]
+        return [*lines, tr("{peer} has ended.").format(peer=name)]
 
     # What the peer tells.
 
@@ -169,9 +171,9 @@ class Terminal:
                 self._way = None
                 self._is_stale.set()
             case "missed":
-                self.conversation.divide(f"{params['events']} events were missed here")
+                self.conversation.divide(tr("{n} events were missed here").format(n=params["events"]))
             case "left_out":
-                self.conversation.divide(f"{params['lines']} lines were left out here")
+                self.conversation.divide(tr("{n} lines were left out here").format(n=params["lines"]))
             case None:
                 self.conversation.shown(line["error"]["message"])
         self.screen.app.invalidate()
@@ -201,7 +203,7 @@ class Terminal:
         self.conversation.see(self.conversation.last)
         new = sum(event["kind"] == "message_arrived" for event in past[old:])
         if new:
-            self.conversation.divide("1 new message" if new == 1 else f"{new} new messages")
+            self.conversation.divide(ntr("{n} new message", "{n} new messages", new).format(n=new))
         for event in past[old:]:
             self._take(event)
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from p2pchat.control.client import NotRunning, Refused
+from p2pchat.language import tr
 
 #: The longest line that a peer writes, in bytes: the longest text, escaped as wide as JSON can, and what is
 #: around it. The counters and a list of all peers are shorter.
@@ -50,7 +51,7 @@ class Wire:
         :raises NotRunning: the peer has ended.
         """
         if self._writer.is_closing():
-            raise NotRunning("it was stopped")
+            raise NotRunning(tr("it was stopped"))
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         request_id = next(self._ids)
         self._waiting[request_id] = answer
@@ -82,7 +83,7 @@ class Wire:
             self._writer.close()
             for answer in self._waiting.values():
                 if not answer.done():
-                    answer.set_exception(NotRunning("it was stopped"))
+                    answer.set_exception(NotRunning(tr("it was stopped")))
             self._waiting.clear()
 
     def _take(self, line: dict[str, Any]) -> None:

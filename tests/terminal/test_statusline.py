@@ -48,7 +48,7 @@ class StatusLineTests(SynchronousTestCase):
             (None, "no way known yet"),
         ):
             way = {"to": "@bob@UnB", "via": "carol@UnB", "protection": protection}
-            self.assertIn(f"to @bob@UnB over carol@UnB: {words}  ", line(way))
+            self.assertIn(f"to @bob@UnB through carol@UnB: {words}  ", line(way))
         self.assertIn("to #UnB: sealed  ", line({"to": "#UnB", "via": None, "protection": "sealed"}))
 
     def test_unseen(self) -> None:
@@ -64,4 +64,4 @@ class StatusLineTests(SynchronousTestCase):
         """Long names are cut, and strange ones harmless."""
         way = {"to": f"@{'x' * 64}@UnB", "via": "a\x1b[2J@UnB", "protection": "sealed"}
         shown = line(way)
-        self.assertIn(f"to @{'x' * (MAX_NAME - 2)}… over a␛[2J@UnB: sealed", shown)
+        self.assertIn(f"to @{'x' * (MAX_NAME - 2)}… through a␛[2J@UnB: sealed", shown)
