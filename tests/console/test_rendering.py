@@ -206,3 +206,6 @@ class NumberTests(SynchronousTestCase):
         """Columns are as wide as their longest cell, and lines end without blanks."""
         self.assertEqual(rendering.table([("a", "bb"), ("ccc", "d")]), ["a    bb", "ccc  d"])
         self.assertEqual(rendering.table([("a", "bb"), ("ccc", "")]), ["a    bb", "ccc"])
+        # A wide letter takes two columns, a mark none.
+        self.assertEqual(rendering.table([("你", "b"), ("ccc", "d")]), ["你   b", "ccc  d"])
+        self.assertEqual(rendering.table([("e\u0301", "b"), ("cc", "d")]), ["e\u0301   b", "cc  d"])
