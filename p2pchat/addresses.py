@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from typing import ClassVar
 
 import attrs
@@ -90,6 +91,25 @@ def of_transport(address: IAddress) -> Address:
     if isinstance(mapped, ipaddress.IPv6Address) and mapped.ipv4_mapped is not None:
         host = str(mapped.ipv4_mapped)
     return Address(host, address.port)  # type: ignore[attr-defined]
+
+
+def is_loopback(address: Address) -> bool:
+    """Whether an address is this machine by what it is called. A name of a host is none."""
+    try:
+        return ipaddress.ip_address(address.host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_of_this_machine(host: str) -> bool:
+    """Whether a number is an address of this machine, as those are not that a router has for it."""
+    try:
+        version = ipaddress.ip_address(host).version
+        with socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind((host, 0))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 _IN_WORDS: dict[type[Exception], str] = {

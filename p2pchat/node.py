@@ -81,6 +81,8 @@ class Node(MultiService):
         self._first_round_over = settings.rendezvous is None
         self._ticking = Ticking(reactor, self._look, lambda: self._is_waiting)
         self.started_at_s = reactor.seconds()
+        #: Peers of the roster that came after us. No more than the roster has.
+        self.newcomers: set[PeerId] = set()
         self._sizes: list[Callable[[], dict[str, int]]] = []
         self.rendezvous: RendezvousServer | None = None
         self._telling = Telling(self._seek, self._why_not_linked, lambda peer: self.gate.is_verified(peer))
@@ -320,6 +322,9 @@ class Node(MultiService):
 
     def roster_changed(self, changes: Changes) -> None:
         """Dial who came."""
+        if self._first_round_over:
+            self.newcomers.update(changes.came)
+        self.newcomers.intersection_update(self.roster)
         self._first_round_over = True
         if changes:
             self.switchboard.set_roster(self.roster)

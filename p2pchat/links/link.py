@@ -195,6 +195,11 @@ class Link(TwistedProtocol):
         return self.outgoing.taken
 
     @property
+    def ahead_s(self) -> float | None:
+        """By how many seconds the clock of the peer is ahead of ours; None: it did not tell."""
+        return self._vitals.ahead_s
+
+    @property
     def rtt_s(self) -> float | None:
         """The last measured round trip in seconds."""
         return self._vitals.rtt_s

@@ -40,6 +40,11 @@ class Neighbour:
         return self.links[-1].features
 
     @property
+    def ahead_s(self) -> float | None:
+        """By how many seconds its clock is ahead of ours; None: it did not tell."""
+        return self.links[-1].ahead_s
+
+    @property
     def rtt_s(self) -> float | None:
         """The last measured round trip in seconds."""
         return self.links[-1].rtt_s

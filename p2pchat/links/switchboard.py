@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from p2pchat.addresses import Address, Reactor, client_endpoint
+from p2pchat.addresses import Address, Reactor, client_endpoint, is_loopback
 from p2pchat.backoff import Backoff
 from p2pchat.links.dialler import FIRST_WAIT_S, LONGEST_WAIT_S, Dialler
 from p2pchat.links.link import Link
@@ -79,6 +79,8 @@ class Switchboard(Service):
         self.neighbours: dict[PeerId, Neighbour] = {}
         #: Connections that were refused or closed before they were links.
         self.turned_away = 0
+        #: Connections that came in from other machines.
+        self.visitors = 0
         #: Entries of the roster that are not dialled, for want of room.
         self.not_dialled = 0
         #: Addresses of the roster that we dial by ourselves; may be changed before the start.
@@ -119,6 +121,7 @@ class Switchboard(Service):
             "neighbours": len(self.neighbours),
             "connections": self.link_count,
             "connections_without_hello": self._listener.strangers,
+            "connections_from_other_machines": self.visitors,
             "connections_turned_away": self.turned_away,
             "bad_lines_of_neighbours": sum(link.bad_lines for link in links),
             "lines_refused_queue_full": sum(link.outgoing.refused for link in links),
@@ -299,6 +302,7 @@ class Switchboard(Service):
     # Inside.
 
     def _accepted(self, address: Address) -> Link | None:
+        self.visitors += not is_loopback(address)
         return self._new_link(dialled=False, address=address) if self.running else None
 
     def _new_link(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol
 
 import attrs
@@ -31,6 +32,14 @@ class Patient(Protocol):
         """End the link."""
 
 
+def time_of(timestamp: str) -> datetime | None:
+    """Read a time of day as we write it (section 9.3); None where others write something else."""
+    try:
+        return datetime.strptime(timestamp, "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        return None
+
+
 @attrs.define
 class Vitals:
     """PING, PONG and METRICS of one link, asked and answered. The link creates, owns and ends it."""
@@ -39,6 +48,8 @@ class Vitals:
     _around: Surroundings
     _keepalive: KeepAlive = attrs.field(init=False)
     _questions: Questions = attrs.field(init=False)
+    #: By how many seconds the clock of the peer is ahead of ours, to the second; None: it did not tell.
+    ahead_s: float | None = None
 
     def __attrs_post_init__(self) -> None:
         clock = self._around.clock
@@ -76,6 +87,8 @@ class Vitals:
         """Take the answer to a PING of ours."""
         rtt_s = self._keepalive.pong(message.msg_id, self._around.clock.seconds())
         if rtt_s is not None:
+            theirs, ours = time_of(message.timestamp), time_of(self._around.timestamp())
+            self.ahead_s = None if theirs is None or ours is None else (theirs - ours).total_seconds()
             self._questions.answer((Pong, message.msg_id), rtt_s)
 
     def on_metrics_req(self, message: MetricsReq) -> None:

@@ -53,6 +53,7 @@ EVENTS = {
     "routes_evicted",
     "questions_not_asked",
     "complaints_not_shown",
+    "connections_from_other_machines",
     "connections_turned_away",
     "bad_lines_of_neighbours",
     "lines_refused_queue_full",
