@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -20,10 +21,37 @@ from tools import translate
 HOUSE = translate.ROOT / "p2pchat"
 
 #: Rooms whose texts are for the user, so that each of them must be marked.
-FOR_USERS: list[str] = []
+FOR_USERS: list[str] = [
+    "attach_command",
+    "command",
+    "control_command",
+    "keys_command",
+    "logfile",
+    "options",
+    "rendezvous_tap",
+    "simulate_command",
+    "simulation/liars",
+    "simulation/plan",
+    "simulation/replay",
+    "simulation/report",
+    "simulation/topology",
+    "simulation/trace",
+    "state",
+    "supervision",
+    "../twisted/plugins",
+]
 
 #: Texts there that nobody translates, and why.
-NOT_TRANSLATED: dict[str, str] = {}
+NOT_TRANSLATED: dict[str, str] = {
+    "not confirmed": "a reason that control clients compare",
+    "p2pchat simulate": "a command to type",
+    "p2pchat simulate: ": "the command that speaks",
+    "p2pchat replay: ": "the command that speaks",
+    "buy now": "what a liar sends to other peers",
+}
+
+#: How a user starts twistd.
+TWISTD = "from twisted.scripts.twistd import run; run()"
 
 _FIELD = re.compile(r"{(\w*)[^}]*}")
 
@@ -31,9 +59,11 @@ _FIELD = re.compile(r"{(\w*)[^}]*}")
 def unmarked(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Yield line and text of each text of several words in a module that no ``tr`` or ``ntr`` is around.
 
-    What explains the code and what is logged stay in English.
+    What explains the code, what is assumed in it, and what is logged stay in English.
     """
     for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Assert):
+            continue
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             continue
         if isinstance(node, ast.Call) and _is_marked(node.func):
@@ -57,6 +87,20 @@ def _is_prose(text: str) -> bool:
 def fields(text: str) -> list[str]:
     """Return what is filled in, in alphabetical order."""
     return sorted(_FIELD.findall(text))
+
+
+def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with some words, in an environment that says nothing else about the language."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("LANG", "LC_"))}
+    return subprocess.run(
+        [sys.executable, *words],
+        env=clean | {"PYTHONUTF8": "1", "PYTHONPATH": str(translate.ROOT)} | environment,
+        cwd=Path("/"),
+        capture_output=True,
+        check=False,
+        text=True,
+        encoding="utf-8",
+    )
 
 
 class TranslationTests(SynchronousTestCase):
@@ -125,6 +169,7 @@ class TranslationTests(SynchronousTestCase):
             ('ntr("one line", "{n} lines here", 2)', False),
             ('self._log.info("it does not work")', False),
             ('def f():\n    """It does not work."""', False),
+            ('assert works, "it does not work"', False),
             ('show("word")', False),
         ):
             self.assertEqual(bool([*unmarked(ast.parse(source))]), is_found, source)
@@ -133,17 +178,71 @@ class TranslationTests(SynchronousTestCase):
 class ChoiceTests(SynchronousTestCase):
     """Which language is chosen."""
 
-    #: A text that is in all of this, and in no other.
-    ASKED: ClassVar[str] = "print(p2pchat.language.tr('Nobody else is known in {scope}.'))"
+    #: A text that is not the same in the two languages.
+    ASKED: ClassVar[str] = "print(p2pchat.language.tr('All invariants held.'))"
 
-    def said(self, **environment: str) -> str:
-        """Return how a program says it."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("LANG", "LC_"))}
-        return subprocess.run(
-            [sys.executable, "-c", f"import p2pchat.language; {self.ASKED}"],
-            env=clean | {"PYTHONUTF8": "1", "PYTHONPATH": str(translate.ROOT)} | environment,
-            cwd=Path("/"),
-            capture_output=True,
-            check=True,
-            text=True,
-        ).stdout.strip()
+    def assert_said(self, expected: str, **environment: str) -> None:
+        """Assert how a program says it."""
+        said = run("-c", f"import p2pchat.language; {self.ASKED}", **environment).stdout
+        self.assertEqual(said, expected + "\n", environment)
+
+    def assert_portuguese(self, **environment: str) -> None:
+        """Assert that a program says it in Portuguese."""
+        self.assert_said("Todas as invariantes se mantiveram.", **environment)
+
+    def assert_english(self, **environment: str) -> None:
+        """Assert that a program says it in English."""
+        self.assert_said("All invariants held.", **environment)
+
+    def test_portuguese(self) -> None:
+        """Where any of the variables says Portuguese of Brazil, it is that, with or without an encoding."""
+        self.assert_portuguese(LANG="pt_BR.UTF-8")
+        self.assert_portuguese(LC_ALL="pt_BR")
+        self.assert_portuguese(LC_MESSAGES="pt_BR.UTF-8", LANG="en_US.UTF-8")
+
+    def test_order(self) -> None:
+        """LANGUAGE is asked before LC_ALL and LANG, and the first of its languages that there is counts."""
+        self.assert_portuguese(LANGUAGE="pt_BR:en", LANG="en_US.UTF-8")
+        self.assert_portuguese(LANGUAGE="de:pt_BR", LANG="en_US.UTF-8")
+        self.assert_portuguese(LC_ALL="pt_BR.UTF-8", LANG="en_US.UTF-8")
+        self.assert_english(LANGUAGE="en:pt_BR", LANG="pt_BR.UTF-8")
+        self.assert_english(LC_ALL="C", LANG="pt_BR.UTF-8")
+
+    def test_english(self) -> None:
+        """Where nothing is said, or another language, it is English."""
+        self.assert_english()
+        self.assert_english(LANG="C")
+        self.assert_english(LANG="de_DE.UTF-8")
+
+
+class PortugueseTests(SynchronousTestCase):
+    """What programs say to somebody who reads Portuguese."""
+
+    def test_help(self) -> None:
+        """The help of the command is in Portuguese, apart from what Twisted says."""
+        told = run("-m", "p2pchat", "--help", LANGUAGE="pt_BR").stdout
+        self.assertIn("Uso: p2pchat\n", told)
+        self.assertRegex(told, r"--help +Mostra esta ajuda e sai\.\n")
+        self.assertRegex(told, r"status +Conta como estão os seus pares em execução\.\n")
+
+    def test_plugins(self) -> None:
+        """In the list of what twistd can start, ours say in Portuguese what they are."""
+        told = run("-c", TWISTD, "--help", LANGUAGE="pt_BR").stdout
+        self.assertRegex(told, r"p2pchat +Chat entre pares, sem servidor de chat\.\n")
+
+    def test_wrong_option(self) -> None:
+        """A wrong value is refused in Portuguese; names of options and variables are the same."""
+        done = run("-c", TWISTD, "p2pchat", "--name", "alice", "--port", "x", LANGUAGE="pt_BR")
+        self.assertIn("--name=              Seu nome, de 1 a 64 caracteres", done.stdout)
+        problem = "--port (ou P2PCHAT_PORT): esperado um número inteiro de 0 a 65535, recebido 'x'\n"
+        self.assertTrue(done.stdout.endswith(problem), done.stdout)
+        self.assertEqual(done.returncode, 1)
+
+    def test_nobody_runs(self) -> None:
+        """Where no peer runs, it is said in Portuguese, with the command that starts one."""
+        with tempfile.TemporaryDirectory(prefix="p2pchat-") as folder:
+            done = run("-m", "p2pchat", "status", LANGUAGE="pt_BR", HOME=folder, XDG_STATE_HOME=folder)
+        self.assertEqual(
+            (done.returncode, done.stdout, done.stderr),
+            (3, "", "p2pchat: nenhum par seu está em execução. Inicie um: twistd p2pchat --name alice\n"),
+        )
