@@ -168,10 +168,10 @@ class ReplayOptions(_Options):
         [
             "peer",
             None,
-            "",
+            None,
             tr("Only what this peer, as name@namespace, sends, gets or shows. [default: all]"),
         ],
-        ["text", None, "", tr("Only what holds this text, such as a msg_id. [default: all]")],
+        ["text", None, None, tr("Only what holds this text, such as a msg_id. [default: all]")],
     ]
     optFlags: ClassVar[list[list[Any]]] = [["step", None, tr("Wait for Enter after each line; q ends it.")]]
 
@@ -191,7 +191,7 @@ class ReplayOptions(_Options):
         """
         time_s = decimal(0, 1e9)
         begin_s, end_s = self.read("from", time_s, 0.0), self.read("until", time_s, float("inf"))
-        self.choice = Choice(begin_s, end_s, self["peer"], self["text"])
+        self.choice = Choice(begin_s, end_s, self["peer"] or "", self["text"] or "")
 
     def run(self, out: TextIO, err: TextIO) -> int:
         """Print what happened."""
