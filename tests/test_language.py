@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -54,6 +54,9 @@ NOT_TRANSLATED: dict[str, str] = {
 TWISTD = "from twisted.scripts.twistd import run; run()"
 
 _FIELD = re.compile(r"{(\w*)[^}]*}")
+
+#: A block of code in a page.
+_CODE = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def unmarked(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -246,3 +249,52 @@ class PortugueseTests(SynchronousTestCase):
             (done.returncode, done.stdout, done.stderr),
             (3, "", "p2pchat: nenhum par seu está em execução. Inicie um: twistd p2pchat --name alice\n"),
         )
+
+
+class ReadmeTests(SynchronousTestCase):
+    """The page for beginners is the same in both languages."""
+
+    def setUp(self) -> None:
+        names = ("README.md", "README.pt_BR.md")
+        self.pages = [(translate.ROOT / name).read_text(encoding="utf-8") for name in names]
+
+    def assert_same(self, found: Callable[[str], list[str]]) -> None:
+        """Assert that something is found alike in both pages, and is found at all."""
+        english, portuguese = map(found, self.pages)
+        self.assertNotEqual(english, [])
+        self.assertEqual(portuguese, english)
+
+    def test_headings(self) -> None:
+        """Both have the same parts, in the same order."""
+        self.assert_same(lambda page: re.findall(r"^(#+) ", _CODE.sub("", page), re.MULTILINE))
+
+    def test_commands(self) -> None:
+        """Both show the same commands at the same places: in blocks of code, among them sessions."""
+        self.assert_same(lambda page: [_typed(block) for block in _CODE.findall(page)])
+
+    def test_words(self) -> None:
+        """Both name the same commands, options and files; what programs print is in the language."""
+        self.assert_same(
+            lambda page: sorted(
+                word for word in re.findall(r"`([^`]+)`", _CODE.sub("", page)) if "[" not in word
+            )
+        )
+
+    def test_links(self) -> None:
+        """Both lead to the same pages, and to each other."""
+        self.assert_same(
+            lambda page: sorted(
+                link for link in re.findall(r"\]\(([^)]+)\)", page) if not link.startswith("README")
+            )
+        )
+        for page, other in zip(self.pages, ("README.pt_BR.md", "README.md"), strict=True):
+            self.assertIn(f"]({other})", page.split("\n\n")[1])
+
+
+def _typed(block: str) -> str:
+    """Return what is typed in a block of code: of a session, the commands without the texts of messages."""
+    if re.match(r"(make|\.venv/bin)\b", block):
+        return block
+    return "\n".join(
+        re.sub(r"^(/msg \S+).*", r"\1", line) for line in block.splitlines() if line.startswith("/")
+    )
