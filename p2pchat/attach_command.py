@@ -10,14 +10,15 @@ from twisted.python import usage
 
 from p2pchat.control.client import connect
 from p2pchat.control_command import RunningOptions
+from p2pchat.language import tr
 from p2pchat.terminal.terminal import run
 
 
 class AttachOptions(RunningOptions):
     """What ``p2pchat attach`` takes."""
 
-    synopsis = "NAME [options]"
-    longdesc = (
+    synopsis = tr("NAME [options]")
+    longdesc = tr(
         "Shows a peer that runs on this terminal, with what happened meanwhile. Several terminals may be "
         "there at once. /quit or Ctrl-D leaves the terminal, and changes nothing at the peer."
     )
@@ -29,10 +30,10 @@ class AttachOptions(RunningOptions):
         """
         super().postOptions()
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
-            raise usage.UsageError("attach needs a terminal; for scripts there are send and events")
+            raise usage.UsageError(tr("attach needs a terminal; for scripts there are send and events"))
         if os.environ.get("TERM", "") in ("", "dumb", "unknown"):
             raise usage.UsageError(
-                "attach needs a terminal that can move its cursor, and TERM says that yours cannot"
+                tr("attach needs a terminal that can move its cursor, and TERM says that yours cannot")
             )
 
     def do(self, out: TextIO, err: TextIO) -> int:

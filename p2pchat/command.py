@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TextIO
 from twisted.python import usage
 
 from p2pchat import logfile
+from p2pchat.language import tr
 from p2pchat.options import StrictOptions
 
 #: Exit statuses: the command was wrong; it was interrupted.
@@ -70,16 +71,16 @@ def _namespace_key() -> usage.Options:
 class Options(StrictOptions):
     """What ``p2pchat`` takes."""
 
-    synopsis = "Usage: p2pchat"
+    synopsis = tr("Usage: p2pchat")
     subCommands: ClassVar[list[list[Any]]] = [
-        ["status", None, _status, "Tell how your peers do that run."],
-        ["attach", None, _attach, "Show a peer that runs on this terminal."],
-        ["send", None, _send, "Let a peer that runs say something, and tell what came of it."],
-        ["events", None, _events, "Print what happens at a peer that runs."],
-        ["simulate", None, _simulate, "Run a network of real peers, on simulated time."],
-        ["replay", None, _replay, "Walk through what simulate --trace has written."],
-        ["identity", None, _identity, "Show the key of a peer, copy it, move it elsewhere."],
-        ["namespace-key", None, _namespace_key, "Make a key that seals what a namespace hears."],
+        ["status", None, _status, tr("Tell how your peers do that run.")],
+        ["attach", None, _attach, tr("Show a peer that runs on this terminal.")],
+        ["send", None, _send, tr("Let a peer that runs say something, and tell what came of it.")],
+        ["events", None, _events, tr("Print what happens at a peer that runs.")],
+        ["simulate", None, _simulate, tr("Run a network of real peers, on simulated time.")],
+        ["replay", None, _replay, tr("Walk through what simulate --trace has written.")],
+        ["identity", None, _identity, tr("Show the key of a peer, copy it, move it elsewhere.")],
+        ["namespace-key", None, _namespace_key, tr("Make a key that seals what a namespace hears.")],
     ]
 
     def postOptions(self) -> None:
@@ -88,7 +89,8 @@ class Options(StrictOptions):
         :raises UsageError: there is none.
         """
         if self.subCommand is None:
-            raise usage.UsageError(f"expected a command: {', '.join(name for name, *_ in self.subCommands)}")
+            names = ", ".join(name for name, *_ in self.subCommands)
+            raise usage.UsageError(tr("expected a command: {names}").format(names=names))
 
 
 def main(words: Sequence[str], out: TextIO, err: TextIO) -> int:
@@ -97,7 +99,7 @@ def main(words: Sequence[str], out: TextIO, err: TextIO) -> int:
     try:
         options.parseOptions(words)
     except usage.UsageError as problem:
-        print(f"p2pchat: {problem}\nTry: p2pchat --help", file=err)
+        print(tr("p2pchat: {problem}\nTry: p2pchat --help").format(problem=problem), file=err)
         return WRONG
     try:
         return int(options.subOptions.run(out, err))
@@ -105,7 +107,7 @@ def main(words: Sequence[str], out: TextIO, err: TextIO) -> int:
         sys.stderr.close()  # whoever read us has seen enough
         return 0
     except KeyboardInterrupt:
-        print("p2pchat: interrupted", file=err)
+        print(tr("p2pchat: interrupted"), file=err)
         return INTERRUPTED
 
 

@@ -12,6 +12,7 @@ from p2pchat.console.amounts import duration
 from p2pchat.console.visible import visible, visible_name
 from p2pchat.control.client import Client, NotRunning, Refused
 from p2pchat.control.place import all_folders
+from p2pchat.language import ntr, tr
 from p2pchat.options import EnvironmentOptions, folder, own
 from p2pchat.protocol.names import BadName, PeerId, parse_peer
 from p2pchat.settings import DEFAULT_NAMESPACE
@@ -27,7 +28,7 @@ class RunningOptions(EnvironmentOptions):
     takes_word = True
 
     #: What the words are, and how many there must be at least.
-    words: ClassVar[tuple[str, ...]] = ("NAME",)
+    words: ClassVar[tuple[str, ...]] = (tr("NAME"),)
     least = 1
 
     optParameters: ClassVar[list[list[Any]]] = [
@@ -35,13 +36,15 @@ class RunningOptions(EnvironmentOptions):
             "namespace",
             None,
             None,
-            f"Its group, unless NAME is written name@namespace. [default: {DEFAULT_NAMESPACE}]",
+            tr("Its group, unless NAME is written name@namespace. [default: {default}]").format(
+                default=DEFAULT_NAMESPACE
+            ),
         ],
         [
             "data-dir",
             None,
             None,
-            "Its folder, if it was given one. [default: under the state folder of the user]",
+            tr("Its folder, if it was given one. [default: under the state folder of the user]"),
         ],
     ]
 
@@ -52,7 +55,9 @@ class RunningOptions(EnvironmentOptions):
         """
         self.given = self.in_order(words)
         if not self.least <= len(self.given) <= len(self.words):
-            raise usage.UsageError(f"expected {' '.join(self.words)}, got {len(words)} words")
+            raise usage.UsageError(
+                tr("expected {expected}, got {n} words").format(expected=" ".join(self.words), n=len(words))
+            )
 
     def postOptions(self) -> None:
         """Find the folder of the peer.
@@ -67,19 +72,23 @@ class RunningOptions(EnvironmentOptions):
             try:
                 self.own = parse_peer(self.given[0], namespace)
             except BadName as problem:
-                raise usage.UsageError(f"NAME: {problem}") from None
+                raise usage.UsageError(tr("NAME: {problem}").format(problem=problem)) from None
 
     def run(self, out: TextIO, err: TextIO) -> int:
         """Do it, and return the exit status."""
         try:
             return self.do(out, err)
         except NotRunning as problem:
-            who = visible_name(self.own or "the peer")
-            print(f"p2pchat: {who} does not run here: {visible(str(problem))}", file=err)
+            print(self._not_running(visible(str(problem))), file=err)
             return NOT_RUNNING
         except Refused as problem:
             print(f"p2pchat: {visible(str(problem))}", file=err)
             return REFUSED
+
+    def _not_running(self, why: str) -> str:
+        if self.own is None:
+            return tr("p2pchat: the peer does not run here: {why}").format(why=why)
+        return tr("p2pchat: {peer} does not run here: {why}").format(peer=visible_name(self.own), why=why)
 
     def do(self, out: TextIO, err: TextIO) -> int:
         """Do it, and return the exit status.
@@ -103,21 +112,21 @@ class RunningOptions(EnvironmentOptions):
         if self.own in (None, there):
             return client
         client.close()
-        raise NotRunning(f"{there} does, in {self.folder}")
+        raise NotRunning(tr("{peer} does, in {folder}").format(peer=there, folder=self.folder))
 
 
 class SendOptions(RunningOptions):
     """What ``p2pchat send`` takes."""
 
-    words = ("NAME", "DESTINATION", "TEXT")
+    words = (tr("NAME"), tr("DESTINATION"), tr("TEXT"))
     least = 3
-    synopsis = "NAME DESTINATION TEXT [options]"
-    longdesc = (
+    synopsis = tr("NAME DESTINATION TEXT [options]")
+    longdesc = tr(
         "Lets a peer that runs say something to @peer, #namespace or *, and waits for what becomes of it. "
         "The exit status is 0 if it was confirmed, or went to a neighbour where it is to many; "
-        f"{FAILED} if it failed, {REFUSED} if the command is wrong or refused, {NOT_RUNNING} if the peer "
-        f"does not run, {NOT_CONFIRMED} if no confirmation came, so that it may have arrived or not."
-    )
+        "{failed} if it failed, {refused} if the command is wrong or refused, {not_running} if the peer "
+        "does not run, {not_confirmed} if no confirmation came, so that it may have arrived or not."
+    ).format(failed=FAILED, refused=REFUSED, not_running=NOT_RUNNING, not_confirmed=NOT_CONFIRMED)
 
     def do(self, out: TextIO, err: TextIO) -> int:
         """Say it, and tell what came of it."""
@@ -127,12 +136,12 @@ class SendOptions(RunningOptions):
         if "neighbours" in outcome:
             count = outcome["neighbours"]
             if not count:
-                print("p2pchat: not sent: no peer is linked that it concerns", file=err)
+                print(tr("p2pchat: not sent: no peer is linked that it concerns"), file=err)
                 return FAILED
-            print(f"sent to {count} neighbour{'' if count == 1 else 's'}", file=out)
+            print(ntr("sent to {n} neighbour", "sent to {n} neighbours", count).format(n=count), file=out)
             return 0
         if outcome["is_confirmed"]:
-            print(f"confirmed in {outcome['took_s'] * 1000:.1f} ms", file=out)
+            print(tr("confirmed in {ms:.1f} ms").format(ms=outcome["took_s"] * 1000), file=out)
             return 0
         print(f"p2pchat: {visible(outcome['reason'])}: {visible(outcome['why'])}", file=err)
         return NOT_CONFIRMED if outcome["reason"] == "not confirmed" else FAILED
@@ -141,27 +150,29 @@ class SendOptions(RunningOptions):
 class EventsOptions(RunningOptions):
     """What ``p2pchat events`` takes."""
 
-    synopsis = "NAME [options]"
-    longdesc = (
+    synopsis = tr("NAME [options]")
+    longdesc = tr(
         "Prints what happens at a peer that runs, an event a line, until it is stopped or you interrupt. "
         "docs/control.md says which events there are, and what a cursor is."
     )
     optParameters: ClassVar[list[list[Any]]] = [
-        ["after", None, None, "Cursor of the last event that was seen, or start. [default: from now on]"],
-        ["kinds", None, None, "Only these, with commas between, as in message_arrived. [default: all]"],
+        ["after", None, None, tr("Cursor of the last event that was seen, or start. [default: from now on]")],
+        ["kinds", None, None, tr("Only these, with commas between, as in message_arrived. [default: all]")],
     ]
-    optFlags: ClassVar[list[list[Any]]] = [["json", None, "Print JSON, a line each."]]
+    optFlags: ClassVar[list[list[Any]]] = [["json", None, tr("Print JSON, a line each.")]]
 
     def do(self, out: TextIO, err: TextIO) -> int:
         """Print events as they come."""
         kinds = self["kinds"] and self["kinds"].split(",")
         with self.client() as client:
             begin = client.ask("subscribe", after=self["after"], kinds=kinds)
-            if begin["missed"] != 0:
-                print(f"p2pchat: missed before: {begin['missed'] or 'not known'}", file=err)
+            if begin["missed"] is None:
+                print(tr("p2pchat: missed before: not known"), file=err)
+            elif begin["missed"]:
+                print(tr("p2pchat: missed before: {n}").format(n=begin["missed"]), file=err)
             for told in client.events():
                 if told["method"] == "missed":
-                    print(f"p2pchat: missed here: {told['params']['events']}", file=err)
+                    print(tr("p2pchat: missed here: {n}").format(n=told["params"]["events"]), file=err)
                 else:
                     print(self._line(told["params"]), file=out, flush=True)
         return 0
@@ -176,9 +187,9 @@ class StatusOptions(RunningOptions):
     """What ``p2pchat status`` takes."""
 
     least = 0
-    synopsis = "[NAME] [options]"
-    longdesc = "Tells how a peer does that runs, or all of this user that are in the usual place."
-    optFlags: ClassVar[list[list[Any]]] = [["json", None, "Print JSON, a line for each peer."]]
+    synopsis = tr("[NAME] [options]")
+    longdesc = tr("Tells how a peer does that runs, or all of this user that are in the usual place.")
+    optFlags: ClassVar[list[list[Any]]] = [["json", None, tr("Print JSON, a line for each peer.")]]
 
     def do(self, out: TextIO, err: TextIO) -> int:
         """Tell how they do."""
@@ -195,23 +206,33 @@ class StatusOptions(RunningOptions):
                 continue  # it was killed, and left its socket
             count += 1
         if not count:
-            print("p2pchat: no peer of yours runs. Start one: twistd p2pchat --name alice", file=err)
+            print(tr("p2pchat: no peer of yours runs. Start one: twistd p2pchat --name alice"), file=err)
         return 0 if count else NOT_RUNNING
 
     def _text(self, status: dict[str, Any]) -> str:
         if self["json"]:
             return json.dumps(status)
-        rendezvous = status["rendezvous"]
-        if rendezvous is None:
-            listed = "no rendezvous"
-        elif rendezvous["trouble"]:
-            listed = f"rendezvous {rendezvous['address']} does not work"
-        else:
-            state = "registered" if rendezvous["is_registered"] else "not registered yet"
-            listed = f"{state} at {rendezvous['address']}"
-        line = (
-            f"{visible_name(status['peer_id'])}: up {duration(status['uptime_s'])}, port {status['port']}, "
-            f"{listed}, linked with {status['neighbours']} of {status['known']} known peers, "
-            f"{status['open_messages']} messages open"
+        line = tr(
+            "{peer}: up {uptime}, port {port}, {listed}, linked with {linked} of {known} known peers, "
+            "{open} messages open"
+        ).format(
+            peer=visible_name(status["peer_id"]),
+            uptime=duration(status["uptime_s"]),
+            port=status["port"],
+            listed=_listed(status["rendezvous"]),
+            linked=status["neighbours"],
+            known=status["known"],
+            open=status["open_messages"],
         )
         return "\n".join([line, *(f"  {visible(trouble)}" for trouble in status.get("troubles", []))])
+
+
+def _listed(rendezvous: dict[str, Any] | None) -> str:
+    if rendezvous is None:
+        return tr("no rendezvous")
+    address = rendezvous["address"]
+    if rendezvous["trouble"]:
+        return tr("rendezvous {address} does not work").format(address=address)
+    if rendezvous["is_registered"]:
+        return tr("registered at {address}").format(address=address)
+    return tr("not registered yet at {address}").format(address=address)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TextIO
 
 from twisted.python import usage
 
+from p2pchat.language import tr
 from p2pchat.options import EnvironmentOptions, StrictOptions, file, folder, own
 from p2pchat.protocol.names import PeerId
 from p2pchat.settings import DEFAULT_NAMESPACE
@@ -31,8 +32,12 @@ class _KeysOptions(EnvironmentOptions):
         :raises UsageError: there is none, or there are several, or it is none that is expected.
         """
         if len(words) != self.takes_word:
-            expected = "one file" if self.takes_word else "nothing more"
-            raise usage.UsageError(f"expected {expected}, got {len(words)} words")
+            expected = (
+                tr("expected one file, got {n} words")
+                if self.takes_word
+                else tr("expected nothing more, got {n} words")
+            )
+            raise usage.UsageError(expected.format(n=len(words)))
         if words:
             try:
                 self.file = file(words[0])
@@ -68,13 +73,13 @@ class _IdentityOptions(_KeysOptions):
     """A command about the identity of a peer."""
 
     optParameters: ClassVar[list[list[Any]]] = [
-        ["name", None, None, "The name of the peer. Required."],
-        ["namespace", None, None, f"Its group. [default: {DEFAULT_NAMESPACE}]"],
+        ["name", None, None, tr("The name of the peer. Required.")],
+        ["namespace", None, None, tr("Its group. [default: {default}]").format(default=DEFAULT_NAMESPACE)],
         [
             "data-dir",
             None,
             None,
-            "Its folder, if it was given one. [default: under the data folder of the user]",
+            tr("Its folder, if it was given one. [default: under the data folder of the user]"),
         ],
     ]
 
@@ -86,7 +91,9 @@ class _IdentityOptions(_KeysOptions):
         name = self.read("name", own("name"), None)
         if name is None:
             raise usage.UsageError(
-                f"--name (or {self.variable('name')}) is required: whose identity? For example: --name alice"
+                tr("--name (or {variable}) is required: whose identity? For example: --name alice").format(
+                    variable=self.variable("name")
+                )
             )
         self.own = PeerId.of(name, self.read_namespace())
         self.given = self.read("data-dir", folder, None)
@@ -105,16 +112,18 @@ class _IdentityOptions(_KeysOptions):
             return Identity(self.own, read_secrets(self.path))
         except FileNotFoundError:
             raise KeysUnusable(
-                f"{self.own} has no key yet (there is no file {self.path}); it gets one at its first start"
+                tr("{peer} has no key yet (there is no file {path}); it gets one at its first start").format(
+                    peer=self.own, path=self.path
+                )
             ) from None
 
 
 class ShowOptions(_IdentityOptions):
     """What ``p2pchat identity show`` takes."""
 
-    synopsis = "--name NAME [options]"
-    longdesc = "Shows who a peer is to others."
-    optFlags: ClassVar[list[list[Any]]] = [["card", None, "Print its card as others get it, as JSON."]]
+    synopsis = tr("--name NAME [options]")
+    longdesc = tr("Shows who a peer is to others.")
+    optFlags: ClassVar[list[list[Any]]] = [["card", None, tr("Print its card as others get it, as JSON.")]]
 
     def do(self) -> list[str]:
         """Tell the key."""
@@ -122,10 +131,10 @@ class ShowOptions(_IdentityOptions):
         if self["card"]:
             return [json.dumps(identity.card.as_fields(), ensure_ascii=False)]
         return [
-            f"Peer:        {identity.own}",
-            f"Key:         {identity.key.hex()}",
-            f"Fingerprint: {fingerprint(identity.key)}",
-            f"Kept in:     {self.path}",
+            tr("Peer:        {peer}").format(peer=identity.own),
+            tr("Key:         {key}").format(key=identity.key.hex()),
+            tr("Fingerprint: {fingerprint}").format(fingerprint=fingerprint(identity.key)),
+            tr("Kept in:     {path}").format(path=self.path),
         ]
 
 
@@ -133,17 +142,19 @@ class ExportOptions(_IdentityOptions):
     """What ``p2pchat identity export`` takes."""
 
     takes_word = True
-    synopsis = "FILE --name NAME [options]"
-    longdesc = "Copies the identity of a peer into a file, to keep it safe or to move to another machine."
+    synopsis = tr("FILE --name NAME [options]")
+    longdesc = tr("Copies the identity of a peer into a file, to keep it safe or to move to another machine.")
 
     def do(self) -> list[str]:
         """Copy it."""
         self.identity()  # what is damaged is of no use there either
         _write_new(self.file, read_secrets(self.path).to_bytes())
         return [
-            f"The identity of {self.own} is in {self.file}.",
-            f"Whoever has that file can be {self.own}: keep it where nobody else can read it.",
-            "On another machine, p2pchat identity import takes it. Use it on one machine only.",
+            tr("The identity of {peer} is in {path}.").format(peer=self.own, path=self.file),
+            tr("Whoever has that file can be {peer}: keep it where nobody else can read it.").format(
+                peer=self.own
+            ),
+            tr("On another machine, p2pchat identity import takes it. Use it on one machine only."),
         ]
 
 
@@ -151,35 +162,41 @@ class ImportOptions(_IdentityOptions):
     """What ``p2pchat identity import`` takes."""
 
     takes_word = True
-    synopsis = "FILE --name NAME [options]"
-    longdesc = "Makes a peer be who is in a file that p2pchat identity export wrote."
-    optFlags: ClassVar[list[list[Any]]] = [["replace", None, "Also where it has another identity already."]]
+    synopsis = tr("FILE --name NAME [options]")
+    longdesc = tr("Makes a peer be who is in a file that p2pchat identity export wrote.")
+    optFlags: ClassVar[list[list[Any]]] = [
+        ["replace", None, tr("Also where it has another identity already.")]
+    ]
 
     def do(self) -> list[str]:
         """Copy it."""
         try:
             secrets = read_secrets(self.file)
         except FileNotFoundError:
-            raise KeysUnusable(f"There is no file {self.file}") from None
+            raise KeysUnusable(tr("There is no file {path}").format(path=self.file)) from None
         make_folder(self.path.parent)
         try:
             _write(self.path, secrets.to_bytes(), self["replace"])
         except FileExistsError:
             if read_secrets(self.path) != secrets:
                 raise KeysUnusable(
-                    f"{self.own} has another identity already, which would be lost. Keep a copy of it with "
-                    "p2pchat identity export, and then import with --replace"
+                    tr(
+                        "{peer} has another identity already, which would be lost. Keep a copy of it with "
+                        "p2pchat identity export, and then import with --replace"
+                    ).format(peer=self.own)
                 ) from None
         key = Identity(self.own, secrets).key
         return [
-            f"{self.own} is now who has the key {fingerprint(key)}; a peer that runs must be started anew."
+            tr("{peer} is now who has the key {fingerprint}; a peer that runs must be started anew.").format(
+                peer=self.own, fingerprint=fingerprint(key)
+            )
         ]
 
 
 class _GroupOptions(StrictOptions):
     """A word that is followed by one of several commands."""
 
-    #: What they are, for whoever gives none.
+    #: What is said to whoever gives none.
     expected = ""
 
     def postOptions(self) -> None:
@@ -188,7 +205,7 @@ class _GroupOptions(StrictOptions):
         :raises UsageError: there is none.
         """
         if self.subCommand is None:
-            raise usage.UsageError(f"expected a command: {self.expected}")
+            raise usage.UsageError(self.expected)
 
     def run(self, out: TextIO, err: TextIO) -> int:
         """Do it."""
@@ -198,12 +215,12 @@ class _GroupOptions(StrictOptions):
 class IdentityOptions(_GroupOptions):
     """What ``p2pchat identity`` takes."""
 
-    synopsis = "show | export FILE | import FILE"
-    expected = "identity show, export or import"
+    synopsis = tr("show | export FILE | import FILE")
+    expected = tr("expected a command: identity show, export or import")
     subCommands: ClassVar[list[list[Any]]] = [
-        ["show", None, ShowOptions, "Show who a peer is to others."],
-        ["export", None, ExportOptions, "Copy its identity into a file."],
-        ["import", None, ImportOptions, "Make it be who is in such a file."],
+        ["show", None, ShowOptions, tr("Show who a peer is to others.")],
+        ["export", None, ExportOptions, tr("Copy its identity into a file.")],
+        ["import", None, ImportOptions, tr("Make it be who is in such a file.")],
     ]
 
 
@@ -211,10 +228,12 @@ class NewNamespaceKeyOptions(_KeysOptions):
     """What ``p2pchat namespace-key new`` takes."""
 
     takes_word = True
-    synopsis = "FILE [options]"
-    longdesc = "Makes a key for a namespace. Give the file to its members by a way that nobody else can read."
+    synopsis = tr("FILE [options]")
+    longdesc = tr(
+        "Makes a key for a namespace. Give the file to its members by a way that nobody else can read."
+    )
     optParameters: ClassVar[list[list[Any]]] = [
-        ["namespace", None, None, f"The namespace. [default: {DEFAULT_NAMESPACE}]"]
+        ["namespace", None, None, tr("The namespace. [default: {default}]").format(default=DEFAULT_NAMESPACE)]
     ]
 
     def postOptions(self) -> None:
@@ -228,25 +247,29 @@ class NewNamespaceKeyOptions(_KeysOptions):
         """Make it."""
         _write_new(self.file, NamespaceKey.new(self.namespace, os.urandom).to_bytes())
         return [
-            f"A key for the namespace {self.namespace} is in {self.file}.",
-            "Give it to all members by a way that nobody else can read; they start with --namespace-key.",
-            "Who does not have it reads nothing of what is said to all of them, and passes it on only.",
+            tr("A key for the namespace {namespace} is in {path}.").format(
+                namespace=self.namespace, path=self.file
+            ),
+            tr("Give it to all members by a way that nobody else can read; they start with --namespace-key."),
+            tr("Who does not have it reads nothing of what is said to all of them, and passes it on only."),
         ]
 
 
 class NamespaceKeyOptions(_GroupOptions):
     """What ``p2pchat namespace-key`` takes."""
 
-    synopsis = "new FILE"
-    expected = "namespace-key new"
-    subCommands: ClassVar[list[list[Any]]] = [["new", None, NewNamespaceKeyOptions, "Make one."]]
+    synopsis = tr("new FILE")
+    expected = tr("expected a command: namespace-key new")
+    subCommands: ClassVar[list[list[Any]]] = [["new", None, NewNamespaceKeyOptions, tr("Make one.")]]
 
 
 def _write_new(path: Path, data: bytes) -> None:
     try:
         _write(path, data)
     except FileExistsError:
-        raise KeysUnusable(f"There is a file {path} already; name another, or remove it first") from None
+        raise KeysUnusable(
+            tr("There is a file {path} already; name another, or remove it first").format(path=path)
+        ) from None
 
 
 def _write(path: Path, data: bytes, replace: bool = False) -> None:
@@ -260,4 +283,6 @@ def _write(path: Path, data: bytes, replace: bool = False) -> None:
     except FileExistsError:
         raise
     except OSError as problem:
-        raise KeysUnusable(f"The file {path} cannot be written ({problem.strerror})") from None
+        raise KeysUnusable(
+            tr("The file {path} cannot be written ({why})").format(path=path, why=problem.strerror)
+        ) from None

@@ -12,8 +12,20 @@ from pathlib import Path
 #: English is empty: it ends the search where a user prefers English to Portuguese.
 LOCALE = Path(__file__).parent / "locale"
 
-#: LANGUAGE, LC_ALL, LC_MESSAGES and LANG say which, in this order. It is chosen once: a process has one user.
-_chosen = gettext.translation("p2pchat", LOCALE, fallback=True)
+
+def _choose() -> gettext.NullTranslations:
+    """Return the first language that LANGUAGE, LC_ALL, LC_MESSAGES or LANG asks for and that there is."""
+    # Not gettext.translation: that looks up in the second language what the first one lacks, and English
+    # has none of the texts.
+    path = gettext.find("p2pchat", LOCALE)
+    if path is None:
+        return gettext.NullTranslations()
+    with Path(path).open("rb") as file:
+        return gettext.GNUTranslations(file)
+
+
+#: It is chosen once: a process has one user.
+_chosen = _choose()
 
 #: Translates a text. What changes in it is in braces, and filled in afterwards: ``tr("{n} s").format(n=5)``.
 tr = _chosen.gettext

@@ -22,6 +22,8 @@ from twisted.logger import (
 from twisted.python import usage
 from twisted.python.logfile import LogFile
 
+from p2pchat.language import tr
+
 #: Bytes of one log file, and how many full ones are kept: nobody can fill a disk through our log.
 MAX_BYTES = 5_000_000
 KEPT_FILES = 4
@@ -57,13 +59,20 @@ def install(twistd: Any, folder: Path, log_format: str = "text") -> None:
     if twistd["logfile"] == "-" or twistd.get("syslog") or twistd["logger"]:
         if log_format != "text":
             raise usage.UsageError(
-                f"--log-format {log_format} is for a log in a file: give twistd --logfile FILE"
+                tr("--log-format {format} is for a log in a file: give twistd --logfile FILE").format(
+                    format=log_format
+                )
             )
         return
     path = Path(twistd["logfile"] or folder / "p2pchat.log").absolute()
-    if not path.parent.is_dir() or path.is_dir():
-        why = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
-        raise usage.UsageError(f"--logfile: {path} cannot be written: {why}")
+    if path.is_dir():
+        raise usage.UsageError(tr("--logfile: {path} cannot be written: it is a folder").format(path=path))
+    if not path.parent.is_dir():
+        raise usage.UsageError(
+            tr("--logfile: {path} cannot be written: there is no folder {folder}").format(
+                path=path, folder=path.parent
+            )
+        )
     _path, _format = path, log_format
     twistd["logfile"] = str(_path)
     twistd["logger"] = f"{__name__}.open_log"

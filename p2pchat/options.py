@@ -13,6 +13,7 @@ from twisted.python import usage
 
 from p2pchat import __version__
 from p2pchat.addresses import Address
+from p2pchat.language import tr
 from p2pchat.protocol.names import check_own
 
 _T = TypeVar("_T")
@@ -21,6 +22,15 @@ _D = TypeVar("_D")
 
 class StrictOptions(usage.Options):
     """Options of a program of ours: what belongs to none of them is refused, in words that can be printed."""
+
+    #: What else is said in the help. Without it, Twisted shows what ``__main__`` says about itself.
+    longdesc = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Twisted would show the docstrings, which nobody translates.
+        self.docs["help"] = tr("Display this help and exit.")
+        self.docs["version"] = tr("Display the version of p2pchat and exit.")
 
     def opt_version(self) -> None:
         """Display the version of p2pchat and exit."""
@@ -54,7 +64,9 @@ class StrictOptions(usage.Options):
         """
         if words:
             raise usage.UsageError(
-                f"{words[0]!a} follows no option; a value stands behind its option: --option value"
+                tr("{word!a} follows no option; a value stands behind its option: --option value").format(
+                    word=words[0]
+                )
             )
 
     def in_order(self, words: Sequence[str]) -> list[str]:
@@ -110,7 +122,11 @@ class EnvironmentOptions(StrictOptions):
             return True
         text = self.environment.get(self.variable(name), "") or "no"
         if text.lower() not in ("yes", "no"):
-            raise usage.UsageError(f"{self.variable(name)}: expected yes or no, got {text!a}")
+            raise usage.UsageError(
+                tr("{variable}: expected yes or no, got {text!a}").format(
+                    variable=self.variable(name), text=text
+                )
+            )
         return text.lower() == "yes"
 
     def parse(self, name: str, text: str, parse: Callable[[str], _T]) -> _T:
@@ -121,7 +137,11 @@ class EnvironmentOptions(StrictOptions):
         try:
             return parse(text)
         except ValueError as problem:
-            raise usage.UsageError(f"--{name} (or {self.variable(name)}): {problem}") from None
+            raise usage.UsageError(
+                tr("--{option} (or {variable}): {problem}").format(
+                    option=name, variable=self.variable(name), problem=problem
+                )
+            ) from None
 
 
 def _printable(text: str) -> str:
@@ -134,7 +154,11 @@ def number(least: int, most: int) -> Callable[[str], int]:
 
     def parse(text: str) -> int:
         if not (text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most):
-            raise ValueError(f"expected a whole number from {least} to {most}, got {text!a}")
+            raise ValueError(
+                tr("expected a whole number from {least} to {most}, got {text!a}").format(
+                    least=least, most=most, text=text
+                )
+            )
         return int(text)
 
     return parse
@@ -145,7 +169,9 @@ def one_of(words: Sequence[str]) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if text not in words:
-            raise ValueError(f"expected {' or '.join(words)}, got {text!a}")
+            raise ValueError(
+                tr("expected {words}, got {text!a}").format(words=tr(" or ").join(words), text=text)
+            )
         return text
 
     return parse
@@ -167,12 +193,18 @@ def interface(text: str) -> str:
     try:
         version = ipaddress.ip_address(text).version
     except ValueError:
-        raise ValueError(f"expected an IP address of this machine, such as 127.0.0.1, got {text!a}") from None
+        raise ValueError(
+            tr("expected an IP address of this machine, such as 127.0.0.1, got {text!a}").format(text=text)
+        ) from None
     with socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6) as probe:
         try:
             probe.bind((text, 0))
         except OSError as problem:
-            raise ValueError(f"{text} is not an address of this machine ({problem.strerror})") from None
+            raise ValueError(
+                tr("{address} is not an address of this machine ({why})").format(
+                    address=text, why=problem.strerror
+                )
+            ) from None
     return text
 
 
@@ -188,7 +220,9 @@ def check_port_is_free(name: str, port: int, host: str) -> None:
             probe.listen(1)
         except OSError as problem:
             raise usage.UsageError(
-                f"--{name}: port {port} cannot be used ({problem.strerror}); choose another"
+                tr("--{option}: port {port} cannot be used ({why}); choose another").format(
+                    option=name, port=port, why=problem.strerror
+                )
             ) from None
 
 
@@ -205,7 +239,9 @@ def folder(text: str) -> str:
 
     :raises ValueError: no path can be written so, whatever there is.
     """
-    return _path(text, "folder")
+    if not _is_path(text):
+        raise ValueError(tr("expected a folder, got {text!a}").format(text=text))
+    return text
 
 
 def file(text: str) -> Path:
@@ -213,15 +249,13 @@ def file(text: str) -> Path:
 
     :raises ValueError: no path can be written so, whatever there is.
     """
-    if not text:
-        raise ValueError("expected a file, got ''")
-    return Path(_path(text, "file")).absolute()
+    if not text or not _is_path(text):
+        raise ValueError(tr("expected a file, got {text!a}").format(text=text))
+    return Path(text).absolute()
 
 
-def _path(text: str, what: str) -> str:
+def _is_path(text: str) -> bool:
     try:
-        if b"\0" not in os.fsencode(text):
-            return text
+        return b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:
-        pass
-    raise ValueError(f"expected a {what}, got {text!a}")
+        return False

@@ -7,6 +7,7 @@ from typing import cast
 from twisted.application.service import IService
 
 from p2pchat.addresses import Reactor
+from p2pchat.language import tr
 from p2pchat.options import EnvironmentOptions, check_port_is_free, folder, interface, number
 from p2pchat.rendezvous.server import RendezvousServer
 from p2pchat.rendezvous.tls import read_certificate
@@ -21,8 +22,8 @@ DEFAULT_TIMEOUT_S = 1
 class Options(EnvironmentOptions):
     """What ``twistd p2pchat-rendezvous`` takes."""
 
-    synopsis = "[options]"
-    longdesc = (
+    synopsis = tr("[options]")
+    longdesc = tr(
         "A rendezvous server: lists who is there, so that peers find each other. Every option can also "
         "be given as an environment variable, P2PCHAT_RENDEZVOUS_PORT for --port and so on; the command "
         "line wins."
@@ -30,26 +31,35 @@ class Options(EnvironmentOptions):
     prefix = "P2PCHAT_RENDEZVOUS_"
 
     optParameters = [  # noqa: RUF012
-        ["port", None, None, f"TCP port to listen on, 1 to 65535. [default: {DEFAULT_PORT}]"],
-        ["interface", None, None, "IP address to listen on. [default: all of this machine]"],
+        [
+            "port",
+            None,
+            None,
+            tr("TCP port to listen on, 1 to 65535. [default: {default}]").format(default=DEFAULT_PORT),
+        ],
+        ["interface", None, None, tr("IP address to listen on. [default: all of this machine]")],
         [
             "request-timeout",
             None,
             None,
-            f"Seconds of silence that end a connection, 1 to 10. [default: {DEFAULT_TIMEOUT_S}]",
+            tr("Seconds of silence that end a connection, 1 to 10. [default: {default}]").format(
+                default=DEFAULT_TIMEOUT_S
+            ),
         ],
         [
             "tls-certificate",
             None,
             None,
-            "PEM file with a private key and the certificates for it; the port then speaks TLS and nothing "
-            "else. [default: none, plain TCP]",
+            tr(
+                "PEM file with a private key and the certificates for it; the port then speaks TLS and "
+                "nothing else. [default: none, plain TCP]"
+            ),
         ],
         [
             "data-dir",
             None,
             None,
-            "Folder for the pid file. [default: a folder of its own under the state folder of the user]",
+            tr("Folder for the pid file. [default: a folder of its own under the state folder of the user]"),
         ],
     ]
 
@@ -62,7 +72,7 @@ class Options(EnvironmentOptions):
         self.interface = self.read("interface", interface, "")
         self.timeout_s = self.read("request-timeout", number(1, 10), DEFAULT_TIMEOUT_S)
         self.tls = self.read("tls-certificate", read_certificate, None)
-        label = f"The rendezvous on port {self.port}"
+        label = tr("The rendezvous on port {port}").format(port=self.port)
         given = self.read("data-dir", folder, None)
         # No namespace has an @, so no peer has the same folder.
         claim_folder(self.twistd, given, "@rendezvous", str(self.port), label=label, choose="port")

@@ -13,6 +13,7 @@ from typing import IO, Any, ClassVar, TextIO
 from tqdm import tqdm
 from twisted.python import usage
 
+from p2pchat.language import tr
 from p2pchat.options import StrictOptions, number
 from p2pchat.simulation.liars import LIARS, parse_liars
 from p2pchat.simulation.plan import MIXED, Plan, option_text
@@ -24,7 +25,8 @@ from p2pchat.simulation.topology import Topology
 #: The most peers that are simulated. With more a machine of today has no memory left.
 MAX_PEERS = 5000
 
-_BAR = "{percentage:3.0f} % {bar} {n:.1f} of {total:g} simulated minutes, {elapsed}{postfix}"
+#: How far a simulation is; tqdm fills it in.
+_BAR = tr("{percentage:3.0f} % {bar} {n:.1f} of {total:g} simulated minutes, {elapsed}{postfix}")
 
 #: Exit statuses: an invariant broke; a file cannot be used.
 BROKEN, UNUSABLE = 1, 2
@@ -39,7 +41,11 @@ def decimal(least: float, most: float) -> Callable[[str], float]:
         except ValueError:
             value = float("nan")
         if not least <= value <= most:
-            raise ValueError(f"expected a number from {least:g} to {most:g}, got {text!a}")
+            raise ValueError(
+                tr("expected a number from {least:g} to {most:g}, got {text!a}").format(
+                    least=least, most=most, text=text
+                )
+            )
         return value
 
     return parse
@@ -50,29 +56,38 @@ _SHARE = decimal(0, 1)
 
 #: How each option of ``simulate`` that makes up a plan is read, and what it means.
 _PLAN: dict[str, tuple[Callable[[str], Any], str]] = {
-    "peers": (number(1, MAX_PEERS), f"Peers, 1 to {MAX_PEERS}."),
-    "seed": (number(0, 999_999_999), "Whole number that decides everything left to chance."),
-    "minutes": (decimal(0, 100_000), "Simulated minutes; the last is calm, and it is two at least."),
-    "topology": (Topology.parse, "Who can dial whom: random, line, ring, star, full or nat:0.3."),
-    "messages": (_RATE, "Messages to one peer, a minute in the whole network."),
-    "casts": (_RATE, "Messages to many, a minute in the whole network."),
-    "churn": (_RATE, "Peers that leave, are killed or lose power, and come back, a minute."),
-    "loss-of-links": (_RATE, "Links that are reset, cut in the middle of a line, or go silent, a minute."),
-    "partition": (_RATE, "Times a minute that the network falls into two parts."),
-    "outage": (_RATE, "Times a minute that the rendezvous is gone."),
-    "clock-jumps": (_RATE, "Clocks that are put forward or back, a minute."),
-    "bad-connects": (_SHARE, "Share of the connects that are refused or never answered."),
-    "slow": (_SHARE, "Share of the peers that are slow to send and to receive."),
-    "keyless": (_SHARE, "Share of the peers without keys: what they say is neither encrypted nor signed."),
+    "peers": (number(1, MAX_PEERS), tr("Peers, 1 to {most}.").format(most=MAX_PEERS)),
+    "seed": (number(0, 999_999_999), tr("Whole number that decides everything left to chance.")),
+    "minutes": (decimal(0, 100_000), tr("Simulated minutes; the last is calm, and it is two at least.")),
+    "topology": (Topology.parse, tr("Who can dial whom: random, line, ring, star, full or nat:0.3.")),
+    "messages": (_RATE, tr("Messages to one peer, a minute in the whole network.")),
+    "casts": (_RATE, tr("Messages to many, a minute in the whole network.")),
+    "churn": (_RATE, tr("Peers that leave, are killed or lose power, and come back, a minute.")),
+    "loss-of-links": (
+        _RATE,
+        tr("Links that are reset, cut in the middle of a line, or go silent, a minute."),
+    ),
+    "partition": (_RATE, tr("Times a minute that the network falls into two parts.")),
+    "outage": (_RATE, tr("Times a minute that the rendezvous is gone.")),
+    "clock-jumps": (_RATE, tr("Clocks that are put forward or back, a minute.")),
+    "bad-connects": (_SHARE, tr("Share of the connects that are refused or never answered.")),
+    "slow": (_SHARE, tr("Share of the peers that are slow to send and to receive.")),
+    "keyless": (
+        _SHARE,
+        tr("Share of the peers without keys: what they say is neither encrypted nor signed."),
+    ),
     "liars": (
         parse_liars,
-        f"Shares of hostile peers, as in 0.1 or black-hole:0.2; kinds: {', '.join(LIARS)}.",
+        tr("Shares of hostile peers, as in 0.1 or black-hole:0.2; kinds: {kinds}.").format(
+            kinds=", ".join(LIARS)
+        ),
     ),
 }
 
 
-def _default(name: str) -> str:
-    return option_text(getattr(Plan(), name.replace("-", "_"))) or "none"
+def _help(name: str, text: str) -> str:
+    default = option_text(getattr(Plan(), name.replace("-", "_"))) or tr("none")
+    return tr("{text} [default: {default}]").format(text=text, default=default)
 
 
 class _Options(StrictOptions):
@@ -88,24 +103,30 @@ class _Options(StrictOptions):
         try:
             return parse(self[name])
         except ValueError as problem:
-            raise usage.UsageError(f"--{name}: {problem}") from None
+            raise usage.UsageError(tr("--{option}: {problem}").format(option=name, problem=problem)) from None
 
 
 class SimulateOptions(_Options):
     """What ``p2pchat simulate`` takes."""
 
-    synopsis = "[options]"
-    longdesc = (
+    synopsis = tr("[options]")
+    longdesc = tr(
         "Runs real peers in one process, on simulated time, through faults, and tells what came of it. The "
         "same options and seed do the same, byte for byte. The exit status is 0 if no invariant broke."
     )
     optParameters: ClassVar[list[list[Any]]] = [
-        *([name, None, None, f"{text} [default: {_default(name)}]"] for name, (_, text) in _PLAN.items()),
-        ["trace", None, None, "File to write every message on every link to, for p2pchat replay."],
+        *([name, None, None, _help(name, text)] for name, (_, text) in _PLAN.items()),
+        ["trace", None, None, tr("File to write every message on every link to, for p2pchat replay.")],
     ]
     optFlags: ClassVar[list[list[Any]]] = [
-        ["mixed", None, f"Every kind of fault, as with {MIXED.faults}; what is given besides counts."],
-        ["json", None, "Print one JSON object instead of a text."],
+        [
+            "mixed",
+            None,
+            tr("Every kind of fault, as with {options}; what is given besides counts.").format(
+                options=MIXED.faults
+            ),
+        ],
+        ["json", None, tr("Print one JSON object instead of a text.")],
     ]
 
     def postOptions(self) -> None:
@@ -138,16 +159,21 @@ class SimulateOptions(_Options):
 class ReplayOptions(_Options):
     """What ``p2pchat replay`` takes."""
 
-    synopsis = "FILE [options]"
-    longdesc = "Walks through what p2pchat simulate --trace FILE has written."
+    synopsis = tr("FILE [options]")
+    longdesc = tr("Walks through what p2pchat simulate --trace FILE has written.")
     takes_word = True
     optParameters: ClassVar[list[list[Any]]] = [
-        ["from", None, None, "Begin at this time, in simulated seconds. [default: 0]"],
-        ["until", None, None, "End at this time, in simulated seconds. [default: the end]"],
-        ["peer", None, "", "Only what this peer, as name@namespace, sends, gets or shows. [default: all]"],
-        ["text", None, "", "Only what holds this text, such as a msg_id. [default: all]"],
+        ["from", None, None, tr("Begin at this time, in simulated seconds. [default: 0]")],
+        ["until", None, None, tr("End at this time, in simulated seconds. [default: the end]")],
+        [
+            "peer",
+            None,
+            None,
+            tr("Only what this peer, as name@namespace, sends, gets or shows. [default: all]"),
+        ],
+        ["text", None, None, tr("Only what holds this text, such as a msg_id. [default: all]")],
     ]
-    optFlags: ClassVar[list[list[Any]]] = [["step", None, "Wait for Enter after each line; q ends it."]]
+    optFlags: ClassVar[list[list[Any]]] = [["step", None, tr("Wait for Enter after each line; q ends it.")]]
 
     def parseArgs(self, *words: str) -> None:
         """Take the file.
@@ -155,7 +181,7 @@ class ReplayOptions(_Options):
         :raises UsageError: there is none, or there are several.
         """
         if len(words) != 1:
-            raise usage.UsageError(f"replay: expected one file, got {len(words)}")
+            raise usage.UsageError(tr("replay: expected one file, got {n}").format(n=len(words)))
         self.file = Path(words[0])
 
     def postOptions(self) -> None:
@@ -165,7 +191,7 @@ class ReplayOptions(_Options):
         """
         time_s = decimal(0, 1e9)
         begin_s, end_s = self.read("from", time_s, 0.0), self.read("until", time_s, float("inf"))
-        self.choice = Choice(begin_s, end_s, self["peer"], self["text"])
+        self.choice = Choice(begin_s, end_s, self["peer"] or "", self["text"] or "")
 
     def run(self, out: TextIO, err: TextIO) -> int:
         """Print what happened."""
@@ -209,7 +235,7 @@ def run_with_progress(simulation: Simulation, err: TextIO) -> None:
 
         def show(now_s: float) -> None:
             rate = simulation.wiretap.lines / (time.perf_counter() - began_s)
-            bar.set_postfix_str(f"{rate:.0f} lines/s", refresh=False)
+            bar.set_postfix_str(tr("{rate:.0f} lines/s").format(rate=rate), refresh=False)
             bar.update(now_s / 60.0 - bar.n)
 
         simulation.run(show)

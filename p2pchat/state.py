@@ -5,14 +5,22 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import platformdirs
 from twisted.python import usage
 
+from p2pchat.language import tr
+
 #: What twistd calls its pid file unless told otherwise.
 _TWISTD_PID = "twistd.pid"
 
+#: What to do where a program runs already, by what would make it another.
+_INSTEAD = {
+    "name": tr("Choose another name, or end it first"),
+    "port": tr("Choose another port, or end it first"),
+    "folder": tr("Choose another with --data-dir, or end it first"),
+}
 
 #: Descriptors of the locks of this process. The system frees them when it ends, however it does; the
 #: daemon that twistd forks inherits them.
@@ -27,7 +35,9 @@ def state_folder(*parts: str) -> Path:
     return platformdirs.user_state_path("p2pchat").joinpath(*parts)
 
 
-def claim_folder(twistd: Any, given: str | None, *parts: str, label: str, choose: str) -> Path:
+def claim_folder(
+    twistd: Any, given: str | None, *parts: str, label: str, choose: Literal["name", "port"]
+) -> Path:
     """Make the folder of one program, and tell twistd to keep its pid file there.
 
     Runs before twistd opens its files.
@@ -40,29 +50,38 @@ def claim_folder(twistd: Any, given: str | None, *parts: str, label: str, choose
     :raises UsageError: the folder cannot be used, or the program runs already.
     """
     if given == "":
-        raise usage.UsageError("--data-dir: expected a folder, got ''")
+        raise usage.UsageError(tr("--data-dir: expected a folder, got ''"))
     folder = Path(given) if given else state_folder(*parts)
     folder = folder.absolute()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as problem:
         raise usage.UsageError(
-            f"The folder {folder} cannot be made ({problem.strerror}); choose another with --data-dir"
+            tr("The folder {folder} cannot be made ({why}); choose another with --data-dir").format(
+                folder=folder, why=problem.strerror
+            )
         ) from None
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise usage.UsageError(f"The folder {folder} cannot be written to; choose another with --data-dir")
+        raise usage.UsageError(
+            tr("The folder {folder} cannot be written to; choose another with --data-dir").format(
+                folder=folder
+            )
+        )
     if twistd["pidfile"] == _TWISTD_PID:
         pid_file = folder / _TWISTD_PID
         try:
             is_free = _lock(pid_file)
         except OSError as problem:
             raise usage.UsageError(
-                f"The folder {folder} cannot be used ({problem.strerror}); choose another with --data-dir"
+                tr("The folder {folder} cannot be used ({why}); choose another with --data-dir").format(
+                    folder=folder, why=problem.strerror
+                )
             ) from None
         if not is_free and given:
-            raise _in_use(pid_file, f"A program runs in the folder {folder}", "another with --data-dir")
+            runs = tr("A program runs in the folder {folder} already").format(folder=folder)
+            raise _in_use(pid_file, runs, _INSTEAD["folder"])
         if not is_free:
-            raise _in_use(pid_file, f"{label} runs", f"another {choose}")
+            raise _in_use(pid_file, tr("{program} runs already").format(program=label), _INSTEAD[choose])
         twistd["pidfile"] = str(pid_file)
     return folder
 
@@ -88,10 +107,12 @@ def _lock(pid_file: Path) -> bool:
     return True
 
 
-def _in_use(pid_file: Path, what: str, choose: str) -> usage.UsageError:
+def _in_use(pid_file: Path, runs: str, instead: str) -> usage.UsageError:
     try:
         pid = int(pid_file.read_text())
     except (OSError, ValueError):
         # It is just about to start.
-        return usage.UsageError(f"{what} already. Choose {choose}, or end it first")
-    return usage.UsageError(f"{what} already, as process {pid}. Choose {choose}, or end it first: kill {pid}")
+        return usage.UsageError(f"{runs}. {instead}")
+    return usage.UsageError(
+        tr("{runs}, as process {pid}. {instead}: kill {pid}").format(runs=runs, pid=pid, instead=instead)
+    )

@@ -62,97 +62,118 @@ DEFAULT_TTL_S = 7200
 class Options(EnvironmentOptions):
     """What ``twistd p2pchat`` takes."""
 
-    synopsis = "[options]"
-    longdesc = (
+    synopsis = tr("[options]")
+    longdesc = tr(
         "Chat between peers, without a chat server. Every option can also be given as an environment "
         "variable, P2PCHAT_NAME for --name and so on; the command line wins."
     )
     optParameters = [  # noqa: RUF012
-        ["name", None, None, "Your name, 1 to 64 characters, without @ # * / or spaces. Required."],
+        ["name", None, None, tr("Your name, 1 to 64 characters, without @ # * / or spaces. Required.")],
         [
             "namespace",
             None,
             None,
-            f"The group that you belong to, 1 to 64 characters. [default: {DEFAULT_NAMESPACE}]",
+            tr("The group that you belong to, 1 to 64 characters. [default: {default}]").format(
+                default=DEFAULT_NAMESPACE
+            ),
         ],
         [
             "port",
             None,
             None,
-            f"TCP port to listen on for peers, 1 to 65535, or 0 for any free one. [default: {DEFAULT_PORT}, "
-            "or a free one where that is taken]",
+            tr(
+                "TCP port to listen on for peers, 1 to 65535, or 0 for any free one. [default: {default}, "
+                "or a free one where that is taken]"
+            ).format(default=DEFAULT_PORT),
         ],
-        ["interface", None, None, "IP address to listen on. [default: all of this machine]"],
+        ["interface", None, None, tr("IP address to listen on. [default: all of this machine]")],
         [
             "advertise-port",
             None,
             None,
-            "TCP port to register, 1 to 65535, where a router forwards one to you. [default: the port]",
+            tr("TCP port to register, 1 to 65535, where a router forwards one to you. [default: the port]"),
         ],
         [
             "rendezvous",
             None,
             None,
-            "HOST:PORT of the rendezvous server, tls:HOST:PORT where it speaks TLS, or none to use only "
-            "--peer. [default: "
-            f"{SHARED_RENDEZVOUS}, which one of the peers of this machine hosts where nobody answers]",
+            tr(
+                "HOST:PORT of the rendezvous server, tls:HOST:PORT where it speaks TLS, or none to use only "
+                "--peer. [default: {default}, which one of the peers of this machine hosts where nobody "
+                "answers]"
+            ).format(default=SHARED_RENDEZVOUS),
         ],
         [
             "rendezvous-ca",
             None,
             None,
-            "PEM file with the certificates of who may sign for a rendezvous with tls:. [default: whom the "
-            "system knows]",
+            tr(
+                "PEM file with the certificates of who may sign for a rendezvous with tls:. [default: whom "
+                "the system knows]"
+            ),
         ],
         [
             "registration-ttl",
             None,
             None,
-            f"Seconds that a registration lasts, 1 to 86400. [default: {DEFAULT_TTL_S}]",
+            tr("Seconds that a registration lasts, 1 to 86400. [default: {default}]").format(
+                default=DEFAULT_TTL_S
+            ),
         ],
         [
             "data-dir",
             None,
             None,
-            "Folder for what this peer keeps: log, pid file, and keys. [default: folders of its own under "
-            "the state and data folders of the user]",
+            tr(
+                "Folder for what this peer keeps: log, pid file, and keys. [default: folders of its own "
+                "under the state and data folders of the user]"
+            ),
         ],
         [
             "log-format",
             None,
             None,
-            "How the log is written: text, or json with an object a line. [default: text]",
+            tr("How the log is written: text, or json with an object a line. [default: text]"),
         ],
         [
             "allow",
             None,
             None,
-            "File of a closed group: name@namespace a line, and its key behind it or not. [default: all may "
-            "come]",
+            tr(
+                "File of a closed group: name@namespace a line, and its key behind it or not. [default: all "
+                "may come]"
+            ),
         ],
         [
             "namespace-key",
             None,
             None,
-            "File with the key of your namespace, as p2pchat namespace-key new makes it: what is said to all "
-            "of it is sealed. [default: none, it is signed only]",
+            tr(
+                "File with the key of your namespace, as p2pchat namespace-key new makes it: what is said to "
+                "all of it is sealed. [default: none, it is signed only]"
+            ),
         ],
     ]
     optFlags = [  # noqa: RUF012
         [
             "require-tls",
             None,
-            "Take no link without encryption, and send nothing over relays that cannot be sealed. [default: "
-            "both happen, and are marked] In the environment: yes or no.",
+            tr(
+                "Take no link without encryption, and send nothing over relays that cannot be sealed. "
+                "[default: both happen, and are marked] In the environment: yes or no."
+            ),
         ],
     ]
 
     def __init__(self) -> None:
         super().__init__()
+        self.docs["peer"] = tr(
+            "HOST:PORT of a peer to dial whatever the rendezvous says. May be repeated. [default: none]"
+        )
         self["peers"] = []
 
     def opt_peer(self, text: str) -> None:
-        """HOST:PORT of a peer to dial whatever the rendezvous says. May be repeated. [default: none]"""
+        """Take one of several addresses."""
         self["peers"].append(text)
 
     def postOptions(self) -> None:
@@ -162,7 +183,7 @@ class Options(EnvironmentOptions):
         """
         name = self.read("name", own("name"), None)
         if name is None:
-            raise usage.UsageError("--name is required: who are you? For example: --name alice")
+            raise usage.UsageError(tr("--name is required: who are you? For example: --name alice"))
         namespace = self.read("namespace", own("namespace"), DEFAULT_NAMESPACE)
         self.own = PeerId.of(name, namespace)
         self.settings = self._read_settings()
@@ -215,7 +236,7 @@ class Options(EnvironmentOptions):
         )
         if settings.rendezvous_authority is not None and not isinstance(settings.rendezvous, TlsAddress):
             raise usage.UsageError(
-                "--rendezvous-ca: the rendezvous is not asked over TLS; write tls:HOST:PORT"
+                tr("--rendezvous-ca: the rendezvous is not asked over TLS; write tls:HOST:PORT")
             )
         if settings.port:
             check_port_is_free("port", settings.port, settings.interface)

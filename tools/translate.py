@@ -28,8 +28,9 @@ KEYWORDS = {"tr": None, "ntr": (1, 2)}
 def said() -> Catalog:
     """Return all texts that the code marks as to be translated."""
     catalog = Catalog()
-    for path, _, texts, _, _ in extract_from_dir(ROOT / "p2pchat", [("**.py", "python")], keywords=KEYWORDS):
-        catalog.add(texts, locations=[(f"p2pchat/{path}", 0)])
+    for folder in ("p2pchat", "twisted/plugins"):
+        for path, _, texts, _, _ in extract_from_dir(ROOT / folder, [("**.py", "python")], keywords=KEYWORDS):
+            catalog.add(texts, locations=[(f"{folder}/{path}", 0)])
     return catalog
 
 

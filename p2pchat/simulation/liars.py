@@ -16,6 +16,7 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import LoopingCall
 
 from p2pchat.addresses import Reactor
+from p2pchat.language import tr
 from p2pchat.links.neighbour import Neighbour
 from p2pchat.node import Node
 from p2pchat.protocol.codec import encode
@@ -296,10 +297,14 @@ def parse_liars(text: str) -> tuple[tuple[str, float], ...]:
             value = -1.0
         if kind not in (*LIARS, ANY) or not 0.0 <= value < 1.0:
             names = ", ".join(LIARS)
-            raise BadLiars(f"expected a share below 1, or KIND:SHARE with one of {names}; got {word!a}")
+            raise BadLiars(
+                tr("expected a share below 1, or KIND:SHARE with one of {kinds}; got {text!a}").format(
+                    kinds=names, text=word
+                )
+            )
         liars.append((kind, value))
     if sum(share for _, share in liars) >= 1.0:
-        raise BadLiars("there must be honest peers left")
+        raise BadLiars(tr("there must be honest peers left"))
     return tuple(liars)
 
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET
 
 from p2pchat.console.visible import visible
+from p2pchat.language import tr
 from p2pchat.simulation.trace import VERSION, Head, Moment
 
 
@@ -53,7 +54,7 @@ def replay(lines: Iterable[bytes], choice: Choice) -> Iterator[str]:
         try:
             moment = msgspec.json.decode(line, type=Moment)
         except (ValueError, RecursionError) as problem:
-            raise BadTrace(f"line {number} is damaged: {problem}") from None
+            raise BadTrace(tr("line {n} is damaged: {problem}").format(n=number, problem=problem)) from None
         if choice.takes(moment):
             yield _described(moment)
 
@@ -62,9 +63,13 @@ def _head(line: bytes) -> Head:
     try:
         head = msgspec.json.decode(line, type=Head)
     except (ValueError, RecursionError):
-        raise BadTrace("it was not written by p2pchat simulate --trace") from None
+        raise BadTrace(tr("it was not written by p2pchat simulate --trace")) from None
     if head.trace != VERSION:
-        raise BadTrace(f"it is of version {head.trace} of this format; {VERSION} can be read")
+        raise BadTrace(
+            tr("it is of version {version} of this format; {readable} can be read").format(
+                version=head.trace, readable=VERSION
+            )
+        )
     return head
 
 
@@ -73,5 +78,7 @@ def _described(moment: Moment) -> str:
     if moment.line is not UNSET:
         return f"{at}{visible(f'{moment.from_} -> {moment.to}')}  {visible(moment.line)}"
     if moment.told is not UNSET:
-        return f"{at}{visible(str(moment.who))} is told: {visible(moment.told)}"
+        return at + tr("{peer} is told: {told}").format(
+            peer=visible(str(moment.who)), told=visible(moment.told)
+        )
     return f"{at}* {visible(str(moment.happened))}"

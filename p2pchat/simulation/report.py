@@ -9,12 +9,26 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec import Struct
 
+from p2pchat.language import tr
 from p2pchat.simulation.invariants import BOUNDS, SERVER_BOUNDS
 from p2pchat.simulation.ledger import CONFIRMED, LOST, UNKNOWN, Said
 from p2pchat.simulation.simulation import Simulation
 
 #: Digits behind the point of seconds: nobody needs more than a tenth of a millisecond.
 DIGITS = 4
+
+#: Kinds of faults, and a reason that is no code, marked for translation; programs get them in English.
+_WORDS = (
+    tr("all faults"),
+    tr("clock put"),
+    tr("link cut in the middle of a line"),
+    tr("link reset"),
+    tr("link silent"),
+    tr("partition"),
+    tr("peer away"),
+    tr("rendezvous away"),
+    tr("not confirmed"),
+)
 
 
 class Spread(Struct, frozen=True):
@@ -121,51 +135,68 @@ class Report(Struct, frozen=True):
     def _messages(self) -> Iterable[str]:
         yield self.command
         yield ""
-        yield f"Messages to one peer: {self.sent} sent"
-        yield f"  confirmed             {_share(self.confirmed, self.sent)}"
-        yield f"  failed, with a reason {_share(self.failed, self.sent)}"
+        yield tr("Messages to one peer: {n} sent").format(n=self.sent)
+        yield tr("  confirmed             {n}").format(n=_share(self.confirmed, self.sent))
+        yield tr("  failed, with a reason {n}").format(n=_share(self.failed, self.sent))
         for reason, count in self.failed_by_reason.items():
-            yield f"    {reason:<20}{count:>8}"
-        yield f"  sender gone before it was told {self.unknown}"
-        yield f"  lost without a word   {self.lost}"
-        yield f"  shown twice           {self.shown_twice}"
-        yield f"  delivery              {_seconds(self.delivery_s)}"
-        yield f"  hops                  median {self.hops.median}, 99 % within {self.hops.p99}"
+            yield f"    {tr(reason):<20}{count:>8}"
+        yield tr("  sender gone before it was told {n}").format(n=self.unknown)
+        yield tr("  lost without a word   {n}").format(n=self.lost)
+        yield tr("  shown twice           {n}").format(n=self.shown_twice)
+        yield tr("  delivery              {took}").format(took=_seconds(self.delivery_s))
+        yield tr("  hops                  median {median}, 99 % within {p99}").format(
+            median=self.hops.median, p99=self.hops.p99
+        )
         casts = self.casts
-        yield f"Messages to many: {casts.sent} sent, shown {casts.delivered} times"
-        yield f"  delivery              {_seconds(casts.delivery_s)}"
-        per = casts.transmissions_per_delivery
-        yield f"  lines                 {casts.transmissions}, {per} for each time that one was shown"
+        yield tr("Messages to many: {sent} sent, shown {shown} times").format(
+            sent=casts.sent, shown=casts.delivered
+        )
+        yield tr("  delivery              {took}").format(took=_seconds(casts.delivery_s))
+        yield tr("  lines                 {lines}, {per} for each time that one was shown").format(
+            lines=casts.transmissions, per=casts.transmissions_per_delivery
+        )
 
     def _traffic(self) -> Iterable[str]:
-        yield f"Lines over all connections: {self.lines}, {self.discovery} of them to find a way"
+        yield tr("Lines over all connections: {lines}, {searching} of them to find a way").format(
+            lines=self.lines, searching=self.discovery
+        )
         yield "  " + ", ".join(f"{kind} {count}" for kind, count in self.lines_by_type.items())
         if self.forged:
-            yield f"Shown in the name of somebody who did not say it: {self.forged}, unsecured or of a liar"
+            yield tr("Shown in the name of somebody who did not say it: {n}, unsecured or of a liar").format(
+                n=self.forged
+            )
 
     def _recovery(self) -> Iterable[str]:
         if self.one_network_s:
-            yield "One network again after"
+            yield tr("One network again after")
         for kind, spread in self.one_network_s.items():
-            yield f"  {kind:<33}{spread.count:>4} times, {_seconds(spread)}"
+            yield tr("  {kind:<33}{n:>4} times, {took}").format(
+                kind=tr(kind), n=spread.count, took=_seconds(spread)
+            )
 
     def _tables(self) -> Iterable[str]:
-        yield "Largest that a table of one peer was, and its bound"
+        yield tr("Largest that a table of one peer was, and its bound")
         for name, peak in self.peaks.items():
-            yield f"  {name:<28}{peak.largest:>8} of {peak.bound}"
+            yield tr("  {table:<28}{largest:>8} of {bound}").format(
+                table=name, largest=peak.largest, bound=peak.bound
+            )
 
     def verdict(self) -> Iterable[str]:
         """Yield whether all invariants held, and if not, what replays it."""
         yield ""
         if self.is_good:
-            yield "All invariants held."
+            yield tr("All invariants held.")
             return
-        yield f"BROKEN: {len(self.violations) + self.violations_not_told} times an invariant did not hold:"
+        yield tr("BROKEN: {n} times an invariant did not hold:").format(
+            n=len(self.violations) + self.violations_not_told
+        )
         for broken in self.violations:
-            yield f"  at {broken.at_s:.3f} s: {broken.rule}: {broken.what}"
+            yield tr("  at {at_s:.3f} s: {rule}: {what}").format(
+                at_s=broken.at_s, rule=broken.rule, what=broken.what
+            )
         if self.violations_not_told:
-            yield f"  and {self.violations_not_told} more"
-        yield "This replays it:"
+            yield tr("  and {n} more").format(n=self.violations_not_told)
+        yield tr("This replays it:")
         yield f"  {self.command}"
 
 
@@ -213,4 +244,4 @@ def _share(count: int, of: int) -> str:
 def _seconds(spread: Spread) -> str:
     if spread.median is None or spread.p99 is None:
         return "-"
-    return f"median {spread.median:.3f} s, 99 % within {spread.p99:.3f} s"
+    return tr("median {median:.3f} s, 99 % within {p99:.3f} s").format(median=spread.median, p99=spread.p99)

@@ -6,6 +6,8 @@ from random import Random
 
 import attrs
 
+from p2pchat.language import tr
+
 #: What a topology may be called; nat takes a share behind it.
 KINDS = ("random", "line", "ring", "star", "full", "nat")
 
@@ -40,7 +42,11 @@ class Topology:
         """
         kind, _, share = text.partition(":")
         if kind not in KINDS or (share and kind != "nat"):
-            raise BadTopology(f"expected one of {', '.join(KINDS[:-1])} or nat:0.3, got {text!a}")
+            raise BadTopology(
+                tr("expected one of {kinds} or nat:0.3, got {text!a}").format(
+                    kinds=", ".join(KINDS[:-1]), text=text
+                )
+            )
         if not share:
             return cls(kind)
         try:
@@ -48,7 +54,7 @@ class Topology:
         except ValueError:
             value = -1.0
         if not 0.0 <= value <= 1.0:
-            raise BadTopology(f"expected a share from 0 to 1 behind nat:, got {share!a}")
+            raise BadTopology(tr("expected a share from 0 to 1 behind nat:, got {text!a}").format(text=share))
         return cls(kind, value)
 
     def __str__(self) -> str:

@@ -2,11 +2,13 @@
 
 from twisted.application.service import ServiceMaker
 
-peer = ServiceMaker("p2pchat", "p2pchat.tap", "Chat between peers, without a chat server.", "p2pchat")
+from p2pchat.language import tr
+
+peer = ServiceMaker("p2pchat", "p2pchat.tap", tr("Chat between peers, without a chat server."), "p2pchat")
 
 rendezvous = ServiceMaker(
     "p2pchat-rendezvous",
     "p2pchat.rendezvous_tap",
-    "Lists who is there, so that peers find each other.",
+    tr("Lists who is there, so that peers find each other."),
     "p2pchat-rendezvous",
 )
