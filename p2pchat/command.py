@@ -38,6 +38,12 @@ def _events() -> usage.Options:
     return EventsOptions()
 
 
+def _doctor() -> usage.Options:
+    from p2pchat.doctor_command import DoctorOptions
+
+    return DoctorOptions()
+
+
 def _attach() -> usage.Options:
     from p2pchat.attach_command import AttachOptions
 
@@ -74,6 +80,7 @@ class Options(StrictOptions):
     synopsis = tr("Usage: p2pchat")
     subCommands: ClassVar[list[list[Any]]] = [
         ["status", None, _status, tr("Tell how your peers do that run.")],
+        ["doctor", None, _doctor, tr("Look whether a peer would do well, before it starts.")],
         ["attach", None, _attach, tr("Show a peer that runs on this terminal.")],
         ["send", None, _send, tr("Let a peer that runs say something, and tell what came of it.")],
         ["events", None, _events, tr("Print what happens at a peer that runs.")],

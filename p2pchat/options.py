@@ -239,7 +239,7 @@ def folder(text: str) -> str:
 
     :raises ValueError: no path can be written so, whatever there is.
     """
-    if not _is_path(text):
+    if not text or not _is_path(text):
         raise ValueError(tr("expected a folder, got {text!a}").format(text=text))
     return text
 

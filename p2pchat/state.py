@@ -49,8 +49,6 @@ def claim_folder(
     :param choose: the option that makes it another.
     :raises UsageError: the folder cannot be used, or the program runs already.
     """
-    if given == "":
-        raise usage.UsageError(tr("--data-dir: expected a folder, got ''"))
     folder = Path(given) if given else state_folder(*parts)
     folder = folder.absolute()
     try:

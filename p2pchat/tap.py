@@ -181,24 +181,36 @@ class Options(EnvironmentOptions):
 
         :raises UsageError: a value is wrong; the text says what would be right.
         """
+        self.read_values()
+        if self.settings.port:
+            check_port_is_free("port", self.settings.port, self.settings.interface)
+        given, own = self.given_folder, self.own
+        try:
+            claimed = self.claimed = claim_folder(
+                self.twistd, given, own.namespace, own.name, label=str(own), choose="name"
+            )
+            logfile.install(self.twistd, claimed, self.log_format)
+            place = keys_folder(given, own)
+            self.is_first_start = not (place / IDENTITY_FILE).exists()
+            self.own_keys = self._load_keys(place)
+        except KeysUnusable as problem:
+            raise usage.UsageError(str(problem)) from None
+
+    def read_values(self) -> None:
+        """Read all values, and change nothing anywhere.
+
+        :raises UsageError: a value is wrong; the text says what would be right.
+        """
         name = self.read("name", own("name"), None)
         if name is None:
             raise usage.UsageError(tr("--name is required: who are you? For example: --name alice"))
         namespace = self.read("namespace", own("namespace"), DEFAULT_NAMESPACE)
         self.own = PeerId.of(name, namespace)
         self.settings = self._read_settings()
-        given = self.read("data-dir", folder, None)
-        log_format = self.read("log-format", one_of(logfile.FORMATS), "text")
+        self.given_folder = self.read("data-dir", folder, None)
+        self.log_format = self.read("log-format", one_of(logfile.FORMATS), "text")
         try:
-            # What is wrong is told before any folder is made.
-            shared, rules = self._read_namespace_key(), self._read_rules()
-            claimed = self.claimed = claim_folder(
-                self.twistd, given, namespace, name, label=str(self.own), choose="name"
-            )
-            logfile.install(self.twistd, claimed, log_format)
-            place = keys_folder(given, self.own)
-            self.is_first_start = not (place / IDENTITY_FILE).exists()
-            self.own_keys = self._load_keys(place, rules, shared)
+            self.namespace_key, self.rules = self._read_namespace_key(), self._read_rules()
         except KeysUnusable as problem:
             raise usage.UsageError(str(problem)) from None
 
@@ -210,7 +222,7 @@ class Options(EnvironmentOptions):
         path = self.read("namespace-key", file, None)
         return None if path is None else load_namespace_key(path, self.own.namespace)
 
-    def _load_keys(self, place: Path, rules: Rules, shared: NamespaceKey | None) -> Keys:
+    def _load_keys(self, place: Path) -> Keys:
         identity = load_identity(place, self.own, os.urandom)
         return Keys(
             identity,
@@ -218,8 +230,8 @@ class Options(EnvironmentOptions):
             Certificates(identity),
             now_ms=now_ms,
             random_bytes=os.urandom,
-            rules=rules,
-            namespace_key=shared,
+            rules=self.rules,
+            namespace_key=self.namespace_key,
         )
 
     def _read_settings(self) -> Settings:
@@ -238,8 +250,6 @@ class Options(EnvironmentOptions):
             raise usage.UsageError(
                 tr("--rendezvous-ca: the rendezvous is not asked over TLS; write tls:HOST:PORT")
             )
-        if settings.port:
-            check_port_is_free("port", settings.port, settings.interface)
         return settings
 
     def _peers(self) -> list[str]:

@@ -44,8 +44,9 @@ FLOORS = {
     "keys_command": 6,
     "simulate_command": 7,
     "attach_command": 8,
-    "command": 9,
-    "__main__": 10,
+    "doctor_command": 9,
+    "command": 10,
+    "__main__": 11,
     "rendezvous_tap": 8,
     "tap": 8,
 }

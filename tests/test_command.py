@@ -129,7 +129,7 @@ class WrongOptionTests(SynchronousTestCase):
 
     def test_no_command(self) -> None:
         """Without a command, or with another one, it is said which there are."""
-        self.assert_wrong([], "expected a command: status, attach, send, events, simulate")
+        self.assert_wrong([], "expected a command: status, doctor, attach, send, events, simulate")
         self.assert_wrong(["dance"], "dance")
 
     def test_unknown(self) -> None:

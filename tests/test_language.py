@@ -26,6 +26,7 @@ FOR_USERS = [
     "command",
     "console",
     "control_command",
+    "doctor_command",
     "keys_command",
     "logfile",
     "options",

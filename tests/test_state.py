@@ -83,10 +83,6 @@ class FolderTests(StateTestCase):
         )
         self.assertEqual(state._locks, [])
 
-    def test_no_folder(self) -> None:
-        """An empty folder name, as from a variable that is not set, is refused, not taken for none."""
-        self.assertEqual(self.problem(""), "--data-dir: expected a folder, got ''")
-
 
 class SecondInstanceTests(StateTestCase):
     def test_refused(self) -> None:

@@ -44,6 +44,24 @@ class ControlTests(SystemTests):
         self.wait_for_exit(ended)
         self.assertFalse((self.place("bob") / "control").exists())
 
+    def test_doctor(self) -> None:
+        """Before the start it says what would be wrong; of a peer that runs, what that says."""
+        status, said = self.p2pchat(
+            "doctor", "--name", "alice", "--port", "7301", "--rendezvous", "127.0.0.1:9"
+        )
+        self.assertEqual(status, 1)
+        self.assertRegex(said, "ok +port: 7301 is free")
+        self.assertRegex(said, "trouble +rendezvous: 127.0.0.1:9 does not work: connection refused")
+        self.assertFalse(self.place("alice").exists())
+        self.daemon("alice", "--port", "7301")
+        status, said = self.p2pchat("doctor", "--name", "bob", "--port", "7301", "--peer", "127.0.0.1:7301")
+        self.assertEqual(status, 1)
+        self.assertRegex(said, "trouble +port: --port: port 7301 cannot be used")
+        self.assertRegex(said, "ok +--peer 127.0.0.1:7301: a connection could be made")
+        status, said = self.p2pchat("doctor", "--name", "alice")
+        self.assertEqual(status, 0, said)
+        self.assertIn("alice@lobby runs already", said)
+
     def p2pchat(self, *words: str) -> tuple[int, str]:
         """Run a command to its end; return its status and what it printed."""
         process = self.machine.run(*P2PCHAT, *words)
