@@ -12,6 +12,8 @@ from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP
 from twisted.internet.error import ConnectError, ConnectionRefusedError, DNSLookupError, TimeoutError
 from twisted.internet.interfaces import IAddress, IReactorTCP, IReactorTime, IStreamClientEndpoint
 
+from p2pchat.language import tr
+
 #: Seconds until a connect is given up. A SYN that is lost is sent again after 1, 3 and 7 s.
 CONNECT_S = 10.0
 
@@ -41,10 +43,11 @@ class Address:
         """
         match = _HOST_PORT.fullmatch(text.strip())
         if match is None:
-            raise BadAddress(f"expected HOST:PORT, for example 192.0.2.7:7070 or [::1]:7070, got {text!a}")
+            problem = tr("expected HOST:PORT, for example 192.0.2.7:7070 or [::1]:7070, got {text!a}")
+            raise BadAddress(problem.format(text=text))
         port = int(match["port"])
         if not 1 <= port <= 65535:
-            raise BadAddress(f"a port is from 1 to 65535, got {port}")
+            raise BadAddress(tr("a port is from 1 to 65535, got {port}").format(port=port))
         return cls(match["v6"] or match["host"], port)
 
     def __str__(self) -> str:
@@ -113,9 +116,9 @@ def is_of_this_machine(host: str) -> bool:
 
 
 _IN_WORDS: dict[type[Exception], str] = {
-    ConnectionRefusedError: "connection refused",
-    DNSLookupError: "no host of that name is known",
-    TimeoutError: "no answer",
+    ConnectionRefusedError: tr("connection refused"),
+    DNSLookupError: tr("no host of that name is known"),
+    TimeoutError: tr("no answer"),
 }
 
 

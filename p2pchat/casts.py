@@ -7,6 +7,7 @@ from collections.abc import Callable
 import attrs
 from twisted.internet.defer import Deferred, fail
 
+from p2pchat.language import tr
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.names import ToAll, ToNamespace
 
@@ -40,7 +41,8 @@ class Casts:
         elif len(self._waiting) < MAX_WAITING:
             self._waiting.append((to, payload, done))
         else:
-            return fail(ProtocolError(ErrorCode.BUSY, f"{MAX_WAITING} messages wait for the first link"))
+            detail = tr("{n} messages wait for the first link").format(n=MAX_WAITING)
+            return fail(ProtocolError(ErrorCode.BUSY, detail))
         return done
 
     def open(self) -> None:

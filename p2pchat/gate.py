@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from p2pchat.language import tr
 from p2pchat.links.link import Link
 from p2pchat.links.switchboard import Switchboard
 from p2pchat.protocol.errors import ProtocolError
@@ -47,7 +48,7 @@ class Gate:
         :raises NothingToTrust: there is no such thing in this node.
         """
         if self.trust is None:
-            raise NothingToTrust("this peer has no key of its own, so it looks at none")
+            raise NothingToTrust(tr("this peer has no key of its own, so it looks at none"))
         return self.trust
 
     def admit(self, link: Link) -> ProtocolError | None:

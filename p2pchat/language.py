@@ -1,6 +1,7 @@
 """The language of what the user sees, chosen by the locale of the environment: English or Portuguese.
 
-What goes to other peers, into the log, or to programs stays in English: others read it.
+What goes to other peers, or to programs, stays in English: others read it. So does the log, except for
+reasons in it that the user is told as well.
 """
 
 from __future__ import annotations
@@ -29,6 +30,12 @@ _chosen = _choose()
 
 #: Translates a text. What changes in it is in braces, and filled in afterwards: ``tr("{n} s").format(n=5)``.
 tr = _chosen.gettext
+
+
+def mark(text: str) -> str:
+    """Mark a text that goes out in English, and is translated by `tr` where our user sees it."""
+    return text
+
 
 #: Translates a text that has another form for one: ``ntr("1 line", "{n} lines", n).format(n=n)``.
 ntr = _chosen.ngettext

@@ -24,6 +24,7 @@ from p2pchat import events
 from p2pchat.addresses import Address, Reactor
 from p2pchat.casts import Casts
 from p2pchat.gate import Gate
+from p2pchat.language import tr
 from p2pchat.links.dialler import Dialler
 from p2pchat.links.link import Link
 from p2pchat.links.neighbour import Neighbour
@@ -158,7 +159,7 @@ class Node(MultiService):
         self._log.info("{own!a} stops", own=self.own)
         self._is_stopping = True
         self._ticking.stop()
-        self.router.give_up("p2pchat was stopped before a confirmation came")
+        self.router.give_up(tr("p2pchat was stopped before a confirmation came"))
         self.casts.open()
         if self.rendezvous is not None and self.registration is not None:
             self.registration.forget_server()
@@ -189,7 +190,7 @@ class Node(MultiService):
         if self._is_stopping:
             raise _stopping()
         if dst == self.own:
-            raise ProtocolError(ErrorCode.BAD_FORMAT, f"{dst} is yourself")
+            raise ProtocolError(ErrorCode.BAD_FORMAT, tr("{peer} is yourself").format(peer=dst))
         self.gate.befriend(dst)
         delivery = self.router.send(dst, payload)
         self._ticking.hurry()
@@ -207,7 +208,7 @@ class Node(MultiService):
     def connect(self, peer_id: PeerId) -> Deferred[Link]:
         """Dial a peer now. Fails with `NotLinked` where nobody knows its address, or `DialFailed`."""
         if self._is_stopping:
-            return fail(NotLinked("p2pchat is stopping"))
+            return fail(NotLinked(tr("p2pchat is stopping")))
         neighbour = self.neighbours.get(peer_id)
         if neighbour is not None:
             done: Deferred[Link] = Deferred()
@@ -216,7 +217,7 @@ class Node(MultiService):
         diallers = self._diallers_of(peer_id)
         if not diallers:
             self.switchboard.want(peer_id)
-            why = f"{peer_id} is not in the roster, so its address is not known"
+            why = tr("{peer} is not in the roster, so its address is not known").format(peer=peer_id)
             return fail(NotLinked(why + self._how_reached(peer_id)))
         outcomes = DeferredList(
             [dialler.outcome() for dialler in diallers], fireOnOneCallback=True, consumeErrors=True
@@ -239,7 +240,7 @@ class Node(MultiService):
         if neighbour is None:
             return fail(self._not_linked(peer_id))
         if "metrics" not in neighbour.features:
-            return fail(NotLinked(f"{peer_id} does not offer metrics"))
+            return fail(NotLinked(tr("{peer} does not offer metrics").format(peer=peer_id)))
         return neighbour.link.ask_metrics()
 
     def counters(self) -> dict[str, int]:
@@ -393,12 +394,13 @@ class Node(MultiService):
     def _not_linked(self, peer_id: PeerId) -> NotLinked:
         """Say that something needs a link of our own."""
         how = self._how_reached(peer_id)
-        return NotLinked(f"no link of our own with {peer_id}{how}" if how else f"no link with {peer_id}")
+        told = tr("no link of our own with {peer}") if how else tr("no link with {peer}")
+        return NotLinked(told.format(peer=peer_id) + how)
 
     def _how_reached(self, peer_id: PeerId) -> str:
         """Say through whom a peer is reached, where there is somebody; else nothing."""
         route = self.router.routes.best(peer_id, self.now_s)
-        return "" if route is None else f"; messages reach it through {route.hop}"
+        return "" if route is None else tr("; messages reach it through {relay}").format(relay=route.hop)
 
     def _why_not_linked(self, peer_id: PeerId) -> str:
         """Say what came of dialling a peer; nothing where it is linked."""
@@ -406,10 +408,11 @@ class Node(MultiService):
             return ""
         diallers = self.switchboard.diallers_of(peer_id)
         if not diallers:
-            return "its address is not known"
+            return tr("its address is not known")
         if diallers[0].held:
-            return f"it is not dialled: {diallers[0].held}"
-        return f"dialling {diallers[0].address}: {diallers[0].last_failure or 'no answer yet'}"
+            return tr("it is not dialled: {why}").format(why=diallers[0].held)
+        why = diallers[0].last_failure or tr("no answer yet")
+        return tr("dialling {address}: {why}").format(address=diallers[0].address, why=why)
 
     def _address_failed(self, failure: Failure, address: Address) -> None:
         if not self._is_stopping:
@@ -443,4 +446,4 @@ def _first_success(outcomes: Any) -> Link | Failure:
 
 def _stopping() -> ProtocolError:
     """Refuse what nobody would look after any more, so that its outcome would never be told."""
-    return ProtocolError(ErrorCode.BUSY, "p2pchat is stopping")
+    return ProtocolError(ErrorCode.BUSY, tr("p2pchat is stopping"))

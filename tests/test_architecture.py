@@ -15,7 +15,7 @@ HOUSE = Path(__file__).resolve().parent.parent / "p2pchat"
 #: The floor of each room. A room imports from lower floors and from itself, nothing else.
 FLOORS = {
     "protocol": 0,
-    "language": 0,
+    "language": -1,
     "addresses": 0,
     "allowance": 0,
     "backoff": 0,

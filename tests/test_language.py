@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gettext
+import json
 import os
 import re
 import subprocess
@@ -86,7 +87,7 @@ def unmarked(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 def _is_marked(called: ast.expr) -> bool:
     if isinstance(called, ast.Name):
-        return called.id in ("tr", "ntr")
+        return called.id in ("tr", "ntr", "mark")
     # The texts of a log are in English for whoever reads it.
     return isinstance(called, ast.Attribute) and "_log" in ast.unparse(called.value)
 
@@ -308,3 +309,43 @@ def _typed(block: str) -> str:
     return "\n".join(
         re.sub(r"^(/msg \S+).*", r"\1", line) for line in block.splitlines() if line.startswith("/")
     )
+
+
+class WireTests(SynchronousTestCase):
+    """What others hear stays in English."""
+
+    #: Two peers in memory: one refuses what the other says, and a message finds no way.
+    SCENE: ClassVar[str] = """
+import json
+from p2pchat import events
+from p2pchat.protocol.names import PeerId
+from tests.village import NodeTestCase
+
+class Scene(NodeTestCase):
+    def runTest(self):
+        (alice,) = self.meet("alice")
+        stranger = self.stranger(alice)
+        stranger.say(b'{"type":"HELLO","peer_id":"nobody","version":"1.0","features":[],"ttl":1}\\n')
+        self.pass_time(1)
+        alice.node.send(PeerId("carol@UnB"), "hi")
+        self.pass_time(30)
+        (failed,) = alice.told(events.MessageFailed)
+        print(json.dumps([failed.why, stranger.got.decode()]))
+
+import unittest
+raise SystemExit(not unittest.TextTestRunner().run(Scene()).wasSuccessful())
+"""
+
+    def test_reasons(self) -> None:
+        """Our user reads in Portuguese why a message failed; a peer reads in English what was wrong."""
+        scene = "import tests, os\nos.environ['LANGUAGE'] = 'pt_BR'\n" + self.SCENE
+        done = subprocess.run(
+            [sys.executable, "-c", scene],
+            env={**os.environ, "PYTHONPATH": str(translate.ROOT), "PYTHONUTF8": "1"},
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        why, wire = json.loads(done.stdout)
+        self.assertIn("nenhum enlace com ele em 5 s; não há vizinho ligado", why)
+        self.assertIn("a peer_id is written name@namespace", wire)

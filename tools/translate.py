@@ -22,7 +22,7 @@ LOCALE = ROOT / "p2pchat" / "locale"
 _UNTOLD = (b'"Report-Msgid', b'"Last-Translator', b'"Language-Team', b'"Generated-By')
 
 #: What marks a text in the code, and which of its arguments are texts.
-KEYWORDS = {"tr": None, "ntr": (1, 2)}
+KEYWORDS = {"tr": None, "ntr": (1, 2), "mark": None}
 
 
 def said() -> Catalog:

@@ -15,7 +15,7 @@ from p2pchat.language import ntr, tr
 from p2pchat.links.dialler import Dialler
 from p2pchat.links.link import Link
 from p2pchat.links.neighbour import Neighbour
-from p2pchat.protocol.errors import MEANINGS
+from p2pchat.protocol.errors import MEANINGS, NO_DETAIL
 from p2pchat.protocol.messages import Metrics
 from p2pchat.protocol.names import PeerId
 from p2pchat.routing.routes import EXPIRY_S, Route
@@ -123,7 +123,7 @@ def _other_key(event: events.KeyRefused) -> str:
 
 
 def _complaint(event: events.PeerComplained) -> str:
-    meaning = visible(event.detail) or MEANINGS.get(event.code, tr("no detail given"))
+    meaning = visible(event.detail) or tr(MEANINGS.get(event.code, NO_DETAIL))
     code = visible_name(event.code) or tr("error")
     told = tr("{peer} reports an error: {code}: {meaning}")
     return told.format(peer=visible_name(event.peer_id), code=code, meaning=meaning)

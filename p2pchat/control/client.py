@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from p2pchat.control.place import SOCKET, NoControl, within_reach
+from p2pchat.language import tr
 
 #: Seconds until a peer that takes no connection is given up.
 CONNECT_S = 5.0
@@ -76,7 +77,7 @@ class Client:
             except ConnectionError:
                 line = b""
             if not line.endswith(b"\n"):
-                raise NotRunning("it was stopped")
+                raise NotRunning(tr("it was stopped"))
             yield json.loads(line)
 
 
@@ -95,7 +96,7 @@ def connect(folder: Path) -> socket.socket:
         raise NotRunning(f"{folder}: {problem.strerror}") from None
     try:
         if path.lstat().st_uid != os.getuid():
-            raise NotRunning(f"{path} belongs to another user")
+            raise NotRunning(tr("{file} belongs to another user").format(file=path))
         connection.settimeout(CONNECT_S)
         connection.connect(within_reach(path, descriptor))
         connection.settimeout(None)

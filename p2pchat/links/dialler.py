@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from p2pchat.addresses import Address, why_not_connected
 from p2pchat.backoff import Backoff
+from p2pchat.language import tr
 from p2pchat.links.link import Link
 from p2pchat.protocol.names import PeerId
 
@@ -94,7 +95,7 @@ class Dialler:
 
     def found(self, peer_id: PeerId) -> None:
         """The link that our last dial brought stands, with somebody else than we look for."""
-        self._found = f"{peer_id} is there instead"
+        self._found = tr("{peer} is there instead").format(peer=peer_id)
         self._fail(self._found)
 
     def link_gone(self, link: Link, lasted_s: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 from msgspec import UNSET
 
+from p2pchat.language import tr
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.messages import VERSION, Bye, Error, Hello, HelloOk, HelloReject, Message
 from p2pchat.protocol.names import BadName, PeerId
@@ -106,7 +107,8 @@ def _bad(message: Hello | HelloOk, detail: str) -> ProtocolError:
 def describe_refusal(message: Error | HelloReject | Bye) -> str:
     """Say in words why a peer that we dialled does not want us (9.15)."""
     if isinstance(message, Error):
-        return f"the peer refused: {message.reason or 'no reason given'} {message.detail}".rstrip()
+        why = f"{message.reason or tr('no reason given')} {message.detail}".rstrip()
+        return tr("the peer refused: {why}").format(why=why)
     if isinstance(message, HelloReject):
-        return f"the peer refused: {message.reason or 'no reason given'}"
-    return "the peer said BYE instead of HELLO_OK"
+        return tr("the peer refused: {why}").format(why=message.reason or tr("no reason given"))
+    return tr("the peer said BYE instead of HELLO_OK")

@@ -20,6 +20,7 @@ from typing import Protocol
 
 from automat import TypeMachineBuilder
 
+from p2pchat.language import tr
 from p2pchat.protocol.errors import ProtocolError
 from p2pchat.protocol.messages import Bye
 
@@ -190,7 +191,8 @@ def _leave(life: Life, link: Effects, why: str) -> None:
 @up.upon(Life.bye).to(closing)
 def _told_bye(life: Life, link: Effects, message: Bye) -> None:
     link.send_bye_ok(message)
-    link.go_down(f"the peer said BYE{f': {message.reason}' if message.reason else ''}")
+    said = tr("the peer said BYE")
+    link.go_down(f"{said}: {message.reason}" if message.reason else said)
     link.stop_reading_lines()
     link.set_deadline(CLOSING_S)
     link.close()
@@ -228,7 +230,7 @@ def _refuse_in_leaving(life: Life, link: Effects, problem: ProtocolError) -> Non
 @calling.upon(Life.deadline).to(closing)
 @answering.upon(Life.deadline).to(closing)
 def _no_handshake(life: Life, link: Effects) -> None:
-    link.go_down(f"no handshake within {HANDSHAKE_S:.0f} s")
+    link.go_down(tr("no handshake within {seconds:.0f} s").format(seconds=HANDSHAKE_S))
     link.stop_reading_lines()
     link.abort()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from p2pchat.language import mark
+
 
 class ErrorCode(StrEnum):
     """The codes that we send ourselves. From others any string is understood."""
@@ -18,24 +20,27 @@ class ErrorCode(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
-#: What a code means, in words for the user; the keys include what only others send.
+#: What a code means, in words, to be shown by `tr`; the keys include what only others send.
 MEANINGS: dict[str, str] = {
-    ErrorCode.TTL_EXPIRED: "it ran out of hops on the way",
-    ErrorCode.NO_ROUTE: "no way to the peer is known",
-    ErrorCode.OVER_QUOTA: "more was sent than is allowed",
-    ErrorCode.BUSY: "too much is waiting there already; try again later",
-    ErrorCode.UNAUTHORIZED: "the other side does not allow it",
-    ErrorCode.BAD_FORMAT: "the other side could not read it",
-    ErrorCode.LINE_TOO_LONG: "it is longer than the other side accepts",
-    ErrorCode.INTERNAL_ERROR: "something failed inside the other side",
-    "peer_unreachable": "the peer cannot be reached from there",
-    "ack_timeout": "no confirmation arrived there in time",
-    "relay_not_supported": "the other side does not relay",
-    "who_has_timeout": "nobody there knows the peer",
-    "message_too_large": "it is larger than the other side accepts",
-    "p2p_unknown_command": "the other side does not know this kind of message",
-    "unknown_command": "the other side does not know this kind of message",
+    ErrorCode.TTL_EXPIRED: mark("it ran out of hops on the way"),
+    ErrorCode.NO_ROUTE: mark("no way to the peer is known"),
+    ErrorCode.OVER_QUOTA: mark("more was sent than is allowed"),
+    ErrorCode.BUSY: mark("too much is waiting there already; try again later"),
+    ErrorCode.UNAUTHORIZED: mark("the other side does not allow it"),
+    ErrorCode.BAD_FORMAT: mark("the other side could not read it"),
+    ErrorCode.LINE_TOO_LONG: mark("it is longer than the other side accepts"),
+    ErrorCode.INTERNAL_ERROR: mark("something failed inside the other side"),
+    "peer_unreachable": mark("the peer cannot be reached from there"),
+    "ack_timeout": mark("no confirmation arrived there in time"),
+    "relay_not_supported": mark("the other side does not relay"),
+    "who_has_timeout": mark("nobody there knows the peer"),
+    "message_too_large": mark("it is larger than the other side accepts"),
+    "p2p_unknown_command": mark("the other side does not know this kind of message"),
+    "unknown_command": mark("the other side does not know this kind of message"),
 }
+
+#: What is said of a code that says nothing to us, where nothing comes with it.
+NO_DETAIL = mark("no detail given")
 
 #: Codes after which sending the same message again may help.
 TRANSIENT: frozenset[str] = frozenset(

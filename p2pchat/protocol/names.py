@@ -7,6 +7,8 @@ import unicodedata
 
 import attrs
 
+from p2pchat.language import tr
+
 #: Characters, not bytes; the rendezvous server refuses longer ones.
 MAX_NAME = 64
 
@@ -68,16 +70,20 @@ def check_own(what: str, text: str) -> str:
     :param what: ``name`` or ``namespace``, for the message.
     :raises BadName: it is empty, too long, or has a character that commands or screens trip over.
     """
+    kind = {"name": tr("name"), "namespace": tr("namespace")}[what]
     if not 1 <= len(text) <= MAX_NAME:
-        raise BadName(f"a {what} has 1 to {MAX_NAME} characters, this one has {len(text)}")
+        problem = tr("a {kind} has 1 to {most} characters, this one has {n}")
+        raise BadName(problem.format(kind=kind, most=MAX_NAME, n=len(text)))
     for char in text:
         if char in "@#*/\\" or char.isspace() or unicodedata.category(char).startswith("C"):
-            raise BadName(f"a {what} has no @, #, *, slash, space or control character; found {char!a}")
+            problem = tr("a {kind} has no @, #, *, slash, space or control character; found {char!a}")
+            raise BadName(problem.format(kind=kind, char=char))
     if text.startswith("."):
-        raise BadName(f"a {what} does not start with a dot")
+        raise BadName(tr("a {kind} does not start with a dot").format(kind=kind))
     escaped = len(json.dumps(text)) - 2
     if escaped > MAX_ESCAPED:
-        raise BadName(f"a {what} has at most {MAX_ESCAPED} bytes when escaped, this one has {escaped}")
+        problem = tr("a {kind} has at most {most} bytes when escaped, this one has {n}")
+        raise BadName(problem.format(kind=kind, most=MAX_ESCAPED, n=escaped))
     return text
 
 
@@ -132,10 +138,11 @@ def parse_destination(text: str, own_namespace: str) -> Destination:
         return ToNamespace(_namespace(text[1:]))
     if text.startswith("@"):
         return ToPeer(parse_peer(text, own_namespace))
-    raise BadName("a destination is @peer, #namespace or *")
+    raise BadName(tr("a destination is @peer, #namespace or *"))
 
 
 def _namespace(text: str) -> str:
     if not 1 <= len(text) <= MAX_NAME:
-        raise BadName(f"a namespace has 1 to {MAX_NAME} characters, this one has {len(text)}")
+        problem = tr("a {kind} has 1 to {most} characters, this one has {n}")
+        raise BadName(problem.format(kind=tr("namespace"), most=MAX_NAME, n=len(text)))
     return text

@@ -17,6 +17,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
 from p2pchat.addresses import Address, Reactor, TlsAddress, client_endpoint, why_not_connected
+from p2pchat.language import tr
 from p2pchat.protocol.framing import LineBuffer, TooLong
 from p2pchat.protocol.names import PeerId
 from p2pchat.rendezvous.listing import Entry, read_any, read_usual
@@ -121,7 +122,7 @@ class RendezvousClient:
             pass  # it is written in another way, or a refusal
         peers = _accepted("DISCOVER", line).get("peers")
         if not isinstance(peers, list):
-            raise RendezvousError("the answer to DISCOVER has no list of peers")
+            raise RendezvousError(tr("the answer to DISCOVER has no list of peers"))
         return read_any(peers)
 
     async def unregister(self, peer_id: PeerId, port: int) -> None:
@@ -156,7 +157,7 @@ class RendezvousClient:
             encrypted = await endpoint.connect(TLSMemoryBIOFactory(self._tls, True, factory, self._reactor))
             return cast(TLSMemoryBIOProtocol, encrypted).wrappedProtocol
         except ConnectionRefusedError:
-            raise NobodyThere("connection refused") from None
+            raise NobodyThere(tr("connection refused")) from None
         except (ConnectError, OSError, ValueError) as problem:  # ValueError: not a name of a host
             raise RendezvousError(why_not_connected(problem)) from None
 
@@ -167,14 +168,15 @@ def _accepted(kind: str, line: bytes) -> dict[str, Any]:
     :raises RendezvousError: it is a refusal, or no reply at all.
     """
     if not line.strip():
-        raise Banned("the answer was empty")
+        raise Banned(tr("the answer was empty"))
     reply = _read(line)
     status = str(reply.get("status", "OK")).upper()
     if status != "OK" or (reply.get("error") and "status" not in reply):
-        text = str(reply.get("error") or reply.get("message") or "no reason given")[:200]
+        text = str(reply.get("error") or reply.get("message") or tr("no reason given"))[:200]
         # Half a surrogate could neither be shown nor logged.
         text = text.encode("utf-8", "replace").decode()
-        raise (Blocked if b"block" in line.lower() else RendezvousError)(f"it refused {kind}: {text}")
+        refusal = Blocked if b"block" in line.lower() else RendezvousError
+        raise refusal(tr("it refused {kind}: {why}").format(kind=kind, why=text))
     return reply
 
 
@@ -183,10 +185,10 @@ def _read(line: bytes) -> dict[str, Any]:
     if isinstance(reply, dict):
         return reply
     if line.startswith(ALERT):
-        raise RendezvousError("it speaks TLS; write its address as tls:HOST:PORT")
+        raise RendezvousError(tr("it speaks TLS; write its address as tls:HOST:PORT"))
     if b"block" in line.lower():
-        raise Blocked("it says that we are blocked")
-    raise RendezvousError(f"its answer is not of this protocol: {line[:60]!r}")
+        raise Blocked(tr("it says that we are blocked"))
+    raise RendezvousError(tr("its answer is not of this protocol: {line!r}").format(line=line[:60]))
 
 
 def _decode(line: bytes) -> object:
@@ -221,7 +223,8 @@ class _Conversation(Protocol):
         """Take the first line and close; what follows is ignored (9.20)."""
         for line in self._lines.feed(data):
             if isinstance(line, TooLong):
-                self._finish(RendezvousError(f"its answer is longer than {MAX_REPLY} bytes"))
+                problem = tr("its answer is longer than {n} bytes").format(n=MAX_REPLY)
+                self._finish(RendezvousError(problem))
             else:
                 self._finish(line)
             return
@@ -237,7 +240,7 @@ class _Conversation(Protocol):
             self._finish(Banned(reason.getErrorMessage().rstrip(".")))
 
     def _too_late(self) -> None:
-        self._finish(RendezvousError(f"no answer within {REPLY_S:.0f} s"))
+        self._finish(RendezvousError(tr("no answer within {seconds:.0f} s").format(seconds=REPLY_S)))
 
     def _finish(self, outcome: bytes | RendezvousError) -> None:
         if self.reply.called:

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from p2pchat.addresses import Address, Reactor
 from p2pchat.backoff import Backoff
+from p2pchat.language import tr
 from p2pchat.protocol.names import PeerId
 from p2pchat.rendezvous.client import (
     Banned,
@@ -294,7 +295,7 @@ class Registration(Service):
         if not isinstance(problem, RendezvousError):
             # Our own fault; the rounds go on, since without them nobody finds us.
             self._log.failure("unexpected error in a round with {address}", failure, address=self.address)
-            problem = RendezvousError("something failed inside p2pchat; the log has more")
+            problem = RendezvousError(tr("something failed inside p2pchat; the log has more"))
         if isinstance(problem, NobodyThere):
             self._pace.budget.renew()  # whoever answers there next has counted nothing yet
             self.forget_server()

@@ -22,14 +22,16 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from p2pchat.language import tr
+
 #: What the numbers mean that OpenSSL has for why it does not trust a certificate.
 _UNTRUSTED = {
-    9: "it is not valid yet",
-    10: "it has expired",
-    18: "nobody but itself has signed it",
-    19: "nobody whom we know has signed it",
-    20: "nobody whom we know has signed it",
-    21: "nobody whom we know has signed it",
+    9: tr("it is not valid yet"),
+    10: tr("it has expired"),
+    18: tr("nobody but itself has signed it"),
+    19: tr("nobody whom we know has signed it"),
+    20: tr("nobody whom we know has signed it"),
+    21: tr("nobody whom we know has signed it"),
 }
 
 #: What a server of TLS sends to who does not speak it: the beginning of an alert.
@@ -77,8 +79,9 @@ class ClientTls:
     ) -> bool:
         """Take what OpenSSL says of one certificate of the chain."""
         if not is_good:
-            why = _UNTRUSTED.get(error, f"OpenSSL refuses it with {error}")
-            connection.get_app_data().failVerification(Failure(NotTrusted(f"its certificate: {why}")))
+            why = _UNTRUSTED.get(error) or tr("OpenSSL refuses it with {error}").format(error=error)
+            problem = NotTrusted(tr("its certificate: {why}").format(why=why))
+            connection.get_app_data().failVerification(Failure(problem))
         return bool(is_good)
 
     def _progress(self, connection: SSL.Connection, where: int, _result: int) -> None:
@@ -91,7 +94,7 @@ class ClientTls:
             else:
                 verify_ip_address(connection, self._host)
         except (CertificateError, VerificationError):
-            problem = NotTrusted(f"its certificate is not for {self._host}")
+            problem = NotTrusted(tr("its certificate is not for {host}").format(host=self._host))
             connection.get_app_data().failVerification(Failure(problem))
 
 
@@ -110,8 +113,8 @@ def trouble(reason: Failure) -> str:
     if not isinstance(reason.value, SSL.Error):
         return ""
     errors = reason.value.args[0] if reason.value.args else []
-    cause = errors[-1][-1] if errors else "no reason given"
-    return f"TLS: {'it does not speak TLS' if cause in _NO_TLS else cause}"
+    cause = errors[-1][-1] if errors else tr("no reason given")
+    return f"TLS: {tr('it does not speak TLS') if cause in _NO_TLS else cause}"
 
 
 #: What OpenSSL says of something that is no TLS.
@@ -140,13 +143,14 @@ def read_certificate(text: str) -> CertificateOptions:
     try:
         key = load_pem_private_key(data, None)
     except TypeError:
-        raise ValueError(
-            f"the private key in {text} is protected by a passphrase; write it without one"
-        ) from None
+        problem = tr("the private key in {file} is protected by a passphrase; write it without one")
+        raise ValueError(problem.format(file=text)) from None
     except ValueError:
-        raise ValueError(f"there is no private key in {text}; it stands there with the certificate") from None
+        problem = tr("there is no private key in {file}; it stands there with the certificate")
+        raise ValueError(problem.format(file=text)) from None
     if key.public_key() != certificate.public_key():
-        raise ValueError(f"the private key in {text} is not that of its first certificate")
+        problem = tr("the private key in {file} is not that of its first certificate")
+        raise ValueError(problem.format(file=text))
     return CertificateOptions(
         # Twisted's annotations name the classes that pyOpenSSL had before it took these.
         privateKey=cast(Any, key),
@@ -160,12 +164,13 @@ def _read(text: str) -> bytes:
     try:
         return Path(text).read_bytes()
     except (OSError, ValueError) as problem:
-        why = problem.strerror if isinstance(problem, OSError) else "that is no path"
-        raise ValueError(f"the file {text!a} cannot be read ({why})") from None
+        why = problem.strerror if isinstance(problem, OSError) else tr("that is no path")
+        raise ValueError(tr("the file {file!a} cannot be read ({why})").format(file=text, why=why)) from None
 
 
 def _certificates(text: str, data: bytes) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(data)
     except ValueError:
-        raise ValueError(f"there is no certificate in {text}, which must be a PEM file") from None
+        problem = tr("there is no certificate in {file}, which must be a PEM file")
+        raise ValueError(problem.format(file=text)) from None

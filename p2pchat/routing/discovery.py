@@ -8,8 +8,9 @@ import attrs
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
+from p2pchat.language import tr
 from p2pchat.protocol.codec import encode, pass_on, pass_on_plain
-from p2pchat.protocol.errors import MEANINGS
+from p2pchat.protocol.errors import MEANINGS, NO_DETAIL
 from p2pchat.protocol.messages import ORIGIN_TTL, Error, WhoHas, WhoHasHit
 from p2pchat.protocol.names import PeerId
 from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood, hops_of
@@ -161,19 +162,23 @@ class Discovery:
         if question is None:
             return False
         code = error.reason or "error"
-        question.said = f"{neighbour.peer_id} says {code}: {error.detail or MEANINGS.get(code, '')}"
+        meaning = error.detail or tr(MEANINGS.get(code, NO_DETAIL))
+        question.said = tr("{peer} says {code}: {meaning}").format(
+            peer=neighbour.peer_id, code=code, meaning=meaning
+        )
         return True
 
     def tried(self, dst: str) -> str:
         """Say what was done to find a peer, for people."""
         question = self._open.get(dst)
         if question is None or not question.asked:
-            return "no neighbour is linked that could be asked for a way"
+            return tr("no neighbour is linked that could be asked for a way")
         names = list(question.asked)
-        listed = ", ".join(names[:_MAX_NAMES])
-        more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
-        said = f" ({question.said})" if question.said else ""
-        return f"asked {listed}{more} for a way, and none was found{said}"
+        listed, more = ", ".join(names[:_MAX_NAMES]), len(names) - _MAX_NAMES
+        if more > 0:
+            listed = tr("{names} and {n} more").format(names=listed, n=more)
+        told = tr("asked {peers} for a way, and none was found").format(peers=listed)
+        return f"{told} ({question.said})" if question.said else told
 
     def tick(self) -> None:
         """Ask wider, and give up what took too long."""

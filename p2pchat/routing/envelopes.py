@@ -8,6 +8,7 @@ import attrs
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from p2pchat.language import tr
 from p2pchat.protocol.codec import check_size, encode, encode_plain
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.messages import ORIGIN_TTL, Ack, Pub, Send
@@ -46,7 +47,9 @@ class Envelopes:
         if delivery.protection is Protection.LINK and delivery.wrapped.sealed is UNSET:
             raise ProtocolError(
                 ErrorCode.UNAUTHORIZED,
-                f"it went over an encrypted link, and relays could read it: {delivery.dst} showed no card",
+                tr("it went over an encrypted link, and relays could read it: {peer} showed no card").format(
+                    peer=delivery.dst
+                ),
             )
         return delivery.wrapped
 

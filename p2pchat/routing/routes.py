@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from p2pchat.language import tr
 from p2pchat.protocol.names import PeerId
 
 #: Seconds after which a route that nobody used or learned again is forgotten (section 5).
@@ -33,12 +34,12 @@ SUSPECT_S = 300.0
 
 #: Why a way is not taken while there is a better one: what each place of `Routes._rank` means.
 REASONS = (
-    "more messages in a row were not confirmed over it",
-    "the direct link is preferred",
-    "the last message that its next hop was given was not confirmed",
-    "no message was confirmed over it yet",
-    "it is slower",
-    "it has more hops",
+    tr("more messages in a row were not confirmed over it"),
+    tr("the direct link is preferred"),
+    tr("the last message that its next hop was given was not confirmed"),
+    tr("no message was confirmed over it yet"),
+    tr("it is slower"),
+    tr("it has more hops"),
 )
 
 #: What is assumed where nobody counted the links to a destination.
@@ -217,7 +218,8 @@ class Routes:
     def why_not(self, worse: Route, better: Route, now_s: float) -> str:
         """Say why one way is not taken and another is, for people."""
         pairs = zip(self._rank(worse, now_s), self._rank(better, now_s), REASONS, strict=True)
-        return next((reason for one, other, reason in pairs if one != other), "the other was known earlier")
+        earlier = tr("the other was known earlier")
+        return next((reason for one, other, reason in pairs if one != other), earlier)
 
     def _rank(self, way: Route, now_s: float) -> tuple[float, ...]:
         is_proven = way.confirmed_at_s is not None

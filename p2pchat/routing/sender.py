@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from p2pchat.language import ntr, tr
 from p2pchat.protocol.codec import check_size
-from p2pchat.protocol.errors import MEANINGS, NO_WAY, TRANSIENT, ErrorCode, ProtocolError
+from p2pchat.protocol.errors import MEANINGS, NO_DETAIL, NO_WAY, TRANSIENT, ErrorCode, ProtocolError
 from p2pchat.protocol.framing import MAX_LINE
 from p2pchat.protocol.messages import Ack
 from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
@@ -71,8 +72,8 @@ class Sender:
         :raises ProtocolError: it is too long, holds half a character, or too much waits already.
         """
         if self.pending.full:
-            detail = f"{len(self.pending)} messages wait for their outcome already"
-            raise ProtocolError(ErrorCode.BUSY, detail)
+            detail = tr("{n} messages wait for their outcome already")
+            raise ProtocolError(ErrorCode.BUSY, detail.format(n=len(self.pending)))
         now_s = self._hood.now()
         delivery = Delivery(self._hood.new_id(), dst, payload, now_s, now_s + SEEK_S)
         # Escapes make 12 bytes of a character at most, so that most texts need no measuring.
@@ -93,7 +94,8 @@ class Sender:
         took = 0
         for neighbour, line in lines:
             if line is None:
-                self._outcomes.warn(neighbour.peer_id, "it cannot open what is sealed, so it did not get it")
+                text = tr("it cannot open what is sealed, so it did not get it")
+                self._outcomes.warn(neighbour.peer_id, text)
                 continue
             self._warn_if_long(neighbour, line)
             took += neighbour.write(line)
@@ -118,7 +120,8 @@ class Sender:
         """The last link with a peer has ended: what went over it goes again, over what else there is."""
         for delivery in self.pending.through(neighbour.peer_id):
             if not self._fail_suspect(neighbour, delivery, why):
-                delivery.trouble = f"the link with {neighbour.peer_id} ended: {why}"
+                trouble = tr("the link with {peer} ended: {why}")
+                delivery.trouble = trouble.format(peer=neighbour.peer_id, why=why)
                 self._again(delivery)
 
     def link_lost(self, neighbour: Neighbour, why: str) -> None:
@@ -178,11 +181,12 @@ class Sender:
             return True  # that way was given up already, or others have copies
         if (delivery.refused, delivery.refusal) == (delivery.tries, code):
             return True  # relays say it in two ways; the ERROR comes first and says more
-        said = detail or MEANINGS.get(code, "no detail given")
+        said = detail or tr(MEANINGS.get(code, NO_DETAIL))
         if neighbour.peer_id == delivery.dst:
-            delivery.trouble = f"the peer says {code}: {said}"
+            delivery.trouble = tr("the peer says {code}: {meaning}").format(code=code, meaning=said)
         else:
-            delivery.trouble = f"the relay {relay or neighbour.peer_id} says {code}: {said}"
+            trouble = tr("the relay {relay} says {code}: {meaning}")
+            delivery.trouble = trouble.format(relay=relay or neighbour.peer_id, code=code, meaning=said)
         self._count_refusal(delivery, code)
         if neighbour.peer_id != delivery.dst:
             self._refused_by_relay(neighbour, delivery, code)
@@ -194,7 +198,7 @@ class Sender:
         """Take a relay's word that it passed a message on."""
         delivery = self.pending.get(msg_id)
         if delivery is not None and neighbour.peer_id == delivery.via:
-            delivery.trouble = f"{neighbour.peer_id} passed it on"
+            delivery.trouble = tr("{peer} passed it on").format(peer=neighbour.peer_id)
 
     # Deliveries.
 
@@ -240,7 +244,7 @@ class Sender:
         if way is None:
             # What was sent before may still have arrived.
             code = ErrorCode.BUSY if delivery.tries == 1 else NOT_CONFIRMED
-            self._fail(delivery, code, f"too much waits for {best.hop} already")
+            self._fail(delivery, code, tr("too much waits for {peer} already").format(peer=best.hop))
             return
         hood.routes.touch(way, now_s)
         delivery.via = way.hop
@@ -309,15 +313,16 @@ class Sender:
 
     def _warn_if_long(self, neighbour: Neighbour, line: bytes) -> None:
         if neighbour.plain and len(line) > PLAIN_LINE:
-            text = f"it may not take a line of {len(line)} bytes; up to {PLAIN_LINE} is safe"
-            self._outcomes.warn(neighbour.peer_id, text)
+            text = tr("it may not take a line of {n} bytes; up to {safe} is safe")
+            self._outcomes.warn(neighbour.peer_id, text.format(n=len(line), safe=PLAIN_LINE))
 
     def _seek(self, delivery: Delivery, wait_s: float) -> None:
         """Dial and ask at the same time; whichever answers first carries the message (section 5)."""
         delivery.state = State.SEEKING
         delivery.deadline_s = self._hood.now() + wait_s
         if not self._discovery.ask(delivery.dst):
-            self._fail(delivery, ErrorCode.BUSY, f"{MAX_QUESTIONS} other peers are looked for already")
+            why = tr("{n} other peers are looked for already").format(n=MAX_QUESTIONS)
+            self._fail(delivery, ErrorCode.BUSY, why)
 
     def _again(self, delivery: Delivery, but: str = "") -> None:
         """Send a message once more, unless it was sent too often."""
@@ -379,30 +384,34 @@ class Sender:
 
     def _why_unconfirmed(self, delivery: Delivery) -> str:
         waited_s = self._hood.now() - delivery.began_at_s
-        times = "once" if delivery.tries == 1 else f"{delivery.tries} times"
-        text = f"sent {times} in {waited_s:.0f} s{_over(delivery)}, and no confirmation came"
+        told = ntr(
+            "sent once in {seconds:.0f} s{over}, and no confirmation came",
+            "sent {n} times in {seconds:.0f} s{over}, and no confirmation came",
+            delivery.tries,
+        )
+        text = told.format(n=delivery.tries, seconds=waited_s, over=_over(delivery))
         neighbour = self._hood.neighbours.get(delivery.dst)
         if neighbour is not None and "ack" not in neighbour.features:
-            text += "; this peer does not offer confirmations, so it may have arrived"
+            text += tr("; this peer does not offer confirmations, so it may have arrived")
         return f"{text}; {delivery.trouble}" if delivery.trouble else text
 
     def _fail_suspect(self, neighbour: Neighbour, delivery: Delivery, why: str) -> bool:
         """Give up a message that may be why a plain peer ended the link; whether it was one (9.15)."""
         is_suspect = neighbour.plain and 0.0 <= self._hood.now() - delivery.sent_at_s <= SUSPECT_S
         if is_suspect:
-            text = f"the link ended right after it was sent, so it is not sent again ({why})"
-            self._fail(delivery, NOT_CONFIRMED, text)
+            text = tr("the link ended right after it was sent, so it is not sent again ({why})")
+            self._fail(delivery, NOT_CONFIRMED, text.format(why=why))
         return is_suspect
 
     def _fail_unrouted(self, delivery: Delivery) -> None:
         tried = self._discovery.tried(delivery.dst)
         if delivery.refusals == delivery.tries:
             before = f"{delivery.trouble}; " if delivery.tries else ""
-            why = f"{before}no link with it within {SEEK_S:.0f} s; {tried}"
-            self._fail(delivery, ErrorCode.NO_ROUTE, why)
+            why = tr("no link with it within {seconds:.0f} s").format(seconds=SEEK_S)
+            self._fail(delivery, ErrorCode.NO_ROUTE, f"{before}{why}; {tried}")
         else:
-            why = f"{self._why_unconfirmed(delivery)}; no other way was found within {SEEK_S:.0f} s; {tried}"
-            self._fail(delivery, NOT_CONFIRMED, why)
+            why = tr("no other way was found within {seconds:.0f} s").format(seconds=SEEK_S)
+            self._fail(delivery, NOT_CONFIRMED, f"{self._why_unconfirmed(delivery)}; {why}; {tried}")
 
     def _fail(self, delivery: Delivery, code: str, why: str) -> None:
         self.pending.close(delivery)
@@ -416,4 +425,6 @@ class Sender:
 def _over(delivery: Delivery) -> str:
     """Say which next hops were tried, where that was not the destination itself."""
     hops = list(dict.fromkeys(delivery.hops))
-    return "" if hops == [delivery.dst] else f" through {' and '.join(hops)}"
+    if hops == [delivery.dst]:
+        return ""
+    return tr(" through {relays}").format(relays=tr(" and ").join(hops))

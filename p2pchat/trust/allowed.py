@@ -6,6 +6,7 @@ from pathlib import Path
 
 import attrs
 
+from p2pchat.language import tr
 from p2pchat.protocol.names import BadName, PeerId
 from p2pchat.trust.secretfile import KeysUnusable
 from p2pchat.trust.signing import KEY_BYTES
@@ -47,22 +48,25 @@ def read_allowed(path: Path) -> Allowed:
             data = file.read(MAX_BYTES + 1)
         text = data.decode()
     except OSError as problem:
-        raise KeysUnusable(f"The file {path} cannot be read ({problem.strerror})") from None
+        raise KeysUnusable(
+            tr("The file {file} cannot be read ({why})").format(file=path, why=problem.strerror)
+        ) from None
     except UnicodeDecodeError:
-        raise KeysUnusable(f"The file {path} is no text in UTF-8") from None
+        raise KeysUnusable(tr("The file {file} is no text in UTF-8").format(file=path)) from None
     if len(data) > MAX_BYTES:
-        raise KeysUnusable(f"The file {path} is larger than {MAX_BYTES} bytes")
+        raise KeysUnusable(tr("The file {file} is larger than {n} bytes").format(file=path, n=MAX_BYTES))
     keys: dict[PeerId, bytes | None] = {}
     for number, line in enumerate(text.splitlines(), 1):
         try:
             keys.update(_entry(line))
         except ValueError as problem:
-            raise KeysUnusable(
-                f"{path}, line {number}: {problem}. Expected name@namespace, and behind it the key as "
-                "p2pchat identity show prints it, or nothing"
-            ) from None
+            told = tr(
+                "{file}, line {n}: {problem}. Expected name@namespace, and behind it the key as p2pchat "
+                "identity show prints it, or nothing"
+            )
+            raise KeysUnusable(told.format(file=path, n=number, problem=problem)) from None
     if not keys:
-        raise KeysUnusable(f"The file {path} names nobody, so nobody could come")
+        raise KeysUnusable(tr("The file {file} names nobody, so nobody could come").format(file=path))
     return Allowed(keys)
 
 
@@ -72,12 +76,12 @@ def _entry(line: str) -> dict[PeerId, bytes | None]:
     if not words or line.lstrip().startswith("#"):
         return {}
     if len(words) > 2:
-        raise ValueError("there are more than two words")
+        raise ValueError(tr("there are more than two words"))
     try:
         peer_id = PeerId.parse(words[0])
     except BadName as problem:
         raise ValueError(str(problem)) from None
     key = bytes.fromhex(words[1]) if len(words) == 2 else None
     if key is not None and len(key) != KEY_BYTES:
-        raise ValueError(f"a key has {2 * KEY_BYTES} hexadecimal digits")
+        raise ValueError(tr("a key has {n} hexadecimal digits").format(n=2 * KEY_BYTES))
     return {peer_id: key}

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
+from p2pchat.language import tr
 from p2pchat.protocol.names import PeerId
 from p2pchat.trust.base64 import decode, encode
 from p2pchat.trust.cards import MAX_ISSUE, Card, signed_by_card
@@ -65,13 +66,15 @@ class Secrets:
         """
         file = read_json(data, _File)
         if file.v != 1:
-            raise ValueError(f"it is of version {file.v}, which this p2pchat does not know")
+            raise ValueError(
+                tr("it is of version {version}, which this p2pchat does not know").format(version=file.v)
+            )
         secrets = cls(decode(file.signing), decode(file.mlkem), decode(file.x25519), file.issue)
         sizes = len(secrets.signing), len(secrets.mlkem), len(secrets.x25519)
         if sizes != (SIGNING_BYTES, MLKEM_BYTES, X25519_BYTES):
-            raise ValueError("a key in it has the wrong size")
+            raise ValueError(tr("a key in it has the wrong size"))
         if not 1 <= file.issue <= MAX_ISSUE:
-            raise ValueError(f"the number of its card is not from 1 to {MAX_ISSUE}")
+            raise ValueError(tr("the number of its card is not from 1 to {most}").format(most=MAX_ISSUE))
         return secrets
 
 

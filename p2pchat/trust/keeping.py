@@ -7,6 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
+from p2pchat.language import tr
 from p2pchat.protocol.names import PeerId
 from p2pchat.trust.identity import Identity, Secrets
 from p2pchat.trust.secretfile import KeysUnusable, read_secret, write_secret
@@ -32,7 +33,11 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as problem:
-        raise KeysUnusable(f"The folder {folder} for keys cannot be made ({problem.strerror})") from None
+        raise KeysUnusable(
+            tr("The folder {folder} for keys cannot be made ({why})").format(
+                folder=folder, why=problem.strerror
+            )
+        ) from None
 
 
 def load_identity(folder: Path, own: PeerId, random_bytes: Callable[[int], bytes]) -> Identity:
@@ -51,7 +56,9 @@ def load_identity(folder: Path, own: PeerId, random_bytes: Callable[[int], bytes
     except FileExistsError:
         pass  # another start was quicker; there is one identity, and it is the same for both
     except OSError as problem:
-        raise KeysUnusable(f"Your new key cannot be kept in {path} ({problem.strerror})") from None
+        raise KeysUnusable(
+            tr("Your new key cannot be kept in {file} ({why})").format(file=path, why=problem.strerror)
+        ) from None
     return Identity(own, read_secrets(path))
 
 
@@ -66,10 +73,13 @@ def read_secrets(path: Path) -> Secrets:
     except FileNotFoundError:
         raise
     except OSError as problem:
-        raise KeysUnusable(f"The file {path} with your key cannot be read ({problem.strerror})") from None
-    except ValueError as problem:
         raise KeysUnusable(
-            f"The file {path} with your key is damaged ({problem}). If you have a copy that "
-            "p2pchat identity export made, put it back with p2pchat identity import FILE --replace; without "
-            "one, remove the file: you get a new key, and all who know your old one must take it with /trust"
+            tr("The file {file} with your key cannot be read ({why})").format(file=path, why=problem.strerror)
         ) from None
+    except ValueError as problem:
+        told = tr(
+            "The file {file} with your key is damaged ({problem}). If you have a copy that p2pchat identity "
+            "export made, put it back with p2pchat identity import FILE --replace; without one, remove the "
+            "file: you get a new key, and all who know your old one must take it with /trust"
+        )
+        raise KeysUnusable(told.format(file=path, problem=problem)) from None

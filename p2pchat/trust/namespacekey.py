@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from p2pchat.language import tr
 from p2pchat.trust.base64 import decode, encode
 from p2pchat.trust.jsontext import read_json
 from p2pchat.trust.sealing import BadSeal
@@ -63,10 +64,14 @@ class NamespaceKey:
         """
         file = read_json(data, _File)
         if file.v != 1:
-            raise ValueError(f"it is of version {file.v}, which this p2pchat does not know")
+            raise ValueError(
+                tr("it is of version {version}, which this p2pchat does not know").format(version=file.v)
+            )
         key = decode(file.key)
         if len(key) != KEY_BYTES:
-            raise ValueError(f"its key has {len(key)} bytes, expected {KEY_BYTES}")
+            raise ValueError(
+                tr("its key has {n} bytes, expected {expected}").format(n=len(key), expected=KEY_BYTES)
+            )
         return cls(file.namespace, key)
 
     def seal(self, content: bytes, info: bytes, random_bytes: Callable[[int], bytes]) -> bytes:
@@ -103,11 +108,13 @@ def load_namespace_key(path: Path, namespace: str) -> NamespaceKey:
     try:
         key = NamespaceKey.from_bytes(read_secret(path))
     except OSError as problem:
-        raise KeysUnusable(f"The file {path} cannot be read ({problem.strerror})") from None
-    except ValueError as problem:
         raise KeysUnusable(
-            f"The file {path} is no key of a namespace ({problem}); p2pchat namespace-key new makes one"
+            tr("The file {file} cannot be read ({why})").format(file=path, why=problem.strerror)
         ) from None
+    except ValueError as problem:
+        told = tr("The file {file} is no key of a namespace ({problem}); p2pchat namespace-key new makes one")
+        raise KeysUnusable(told.format(file=path, problem=problem)) from None
     if key.namespace != namespace:
-        raise KeysUnusable(f"The key in {path} is of the namespace {key.namespace!a}, yours is {namespace!a}")
+        told = tr("The key in {file} is of the namespace {other!a}, yours is {own!a}")
+        raise KeysUnusable(told.format(file=path, other=key.namespace, own=namespace))
     return key

@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 import msgspec
 
+from p2pchat.language import tr
 from p2pchat.protocol.names import PeerId
 from p2pchat.trust.cards import Card, read_card
 from p2pchat.trust.jsontext import read_json
@@ -122,7 +123,7 @@ class Pins:
         :raises PinsFull: too many are.
         """
         if len(self.blocked) >= MAX_BLOCKED:
-            raise PinsFull(f"{MAX_BLOCKED} peers are blocked already")
+            raise PinsFull(tr("{n} peers are blocked already").format(n=MAX_BLOCKED))
         self.blocked.add(peer_id)
         self._is_blocked_changed = True
 
@@ -151,7 +152,7 @@ class Pins:
             with self._db:
                 self._write(self._db)
         except (OSError, sqlite3.Error) as problem:
-            self.trouble = f"{self._path} cannot be written ({problem})"
+            self.trouble = tr("{file} cannot be written ({why})").format(file=self._path, why=problem)
             return
         self.trouble = ""
         self._changed.clear()
@@ -233,7 +234,9 @@ def _open(path: Path) -> sqlite3.Connection:
         if version == 0:
             db.executescript(_TABLES)
         elif version != _VERSION:
-            raise sqlite3.DatabaseError(f"it is of version {version}, which this p2pchat does not know")
+            raise sqlite3.DatabaseError(
+                tr("it is of version {version}, which this p2pchat does not know").format(version=version)
+            )
     except sqlite3.Error:
         db.close()
         raise
@@ -241,7 +244,8 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _unusable(path: Path, problem: Exception) -> KeysUnusable:
-    return KeysUnusable(
-        f"The file {path} with the keys of others cannot be used ({problem}). If it is damaged, put back a "
+    told = tr(
+        "The file {file} with the keys of others cannot be used ({problem}). If it is damaged, put back a "
         "copy; without one, remove it: all keys are then taken as they come, as at the first start"
     )
+    return KeysUnusable(told.format(file=path, problem=problem))

@@ -8,6 +8,7 @@ from typing import TypeVar
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
+from p2pchat.language import tr
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.messages import Ack, Pub, Send, WhoHas, WhoHasHit
 from p2pchat.protocol.names import Destination, PeerId, ToPeer
@@ -91,13 +92,17 @@ class Seals:
         if pin is not None and pin.signs:
             raise ProtocolError(
                 ErrorCode.UNAUTHORIZED,
-                f"the card of {message.dst}, with the key to seal it, could not be had, and relays would "
-                "read it else; nothing was sent",
+                tr(
+                    "the card of {peer}, with the key to seal it, could not be had, and relays would read it "
+                    "else; nothing was sent"
+                ).format(peer=message.dst),
             )
         if self._trust.requires_encryption:
             raise ProtocolError(
                 ErrorCode.UNAUTHORIZED,
-                f"{message.dst} showed no card, so that relays could read this; not sent",
+                tr("{peer} showed no card, so that relays could read this; not sent").format(
+                    peer=message.dst
+                ),
             )
         return replace(message, time_ms=time_ms, key=encode(self._identity.key), sig=sig), sig
 

@@ -9,6 +9,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from p2pchat.language import tr
+
 #: The largest file of secrets; ours have less than 1 KiB.
 MAX_BYTES = 64 * 1024
 
@@ -61,14 +63,16 @@ def read_secret(path: Path) -> bytes:
         # Of what was opened, so that nobody can exchange the file in between.
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
-            raise KeysUnusable(f"{path} is no file of keys")
+            raise KeysUnusable(tr("{file} is no file of keys").format(file=path))
         if status.st_uid != os.getuid():
-            raise KeysUnusable(f"The file {path} belongs to another user, who may know what is in it")
+            told = tr("The file {file} belongs to another user, who may know what is in it")
+            raise KeysUnusable(told.format(file=path))
         if stat.S_IMODE(status.st_mode) & 0o077:
-            raise KeysUnusable(
-                f"Others may read or change the file {path}, so its keys may be known. If you are sure that "
-                f"nobody has read it: chmod 600 {shlex.quote(str(path))}"
+            told = tr(
+                "Others may read or change the file {file}, so its keys may be known. If you are sure that "
+                "nobody has read it: chmod 600 {quoted}"
             )
+            raise KeysUnusable(told.format(file=path, quoted=shlex.quote(str(path))))
         return file.read(MAX_BYTES + 1)
 
 

@@ -9,6 +9,7 @@ import attrs
 from msgspec import UNSET
 
 from p2pchat.allowance import Allowance
+from p2pchat.language import tr
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.names import PeerId
 from p2pchat.trust.allowed import Allowed
@@ -241,15 +242,18 @@ class Trust:
         """
         pin = self.pins.get(peer_id)
         if peer_id not in self._refused or pin is None:
-            raise NothingToTrust(
-                f"{peer_id} was not refused for its key since this peer started, so there is nothing to take"
+            told = tr(
+                "{peer} was not refused for its key since this peer started, so there is nothing to take"
             )
+            raise NothingToTrust(told.format(peer=peer_id))
         key = self._refused.pop(peer_id)
         if key is None:
             self.pins.remove(peer_id)
-            return f"The key of {peer_id} is forgotten; it may come without encryption, or with a new key"
+            told = tr("The key of {peer} is forgotten; it may come without encryption, or with a new key")
+            return told.format(peer=peer_id)
         self.pins.put(peer_id, Pin(key, is_friend=True, first_seen_ms=self.now_ms()))
-        return f"The key {fingerprint(key)} of {peer_id} is taken from now on, and not verified yet"
+        told = tr("The key {key} of {peer} is taken from now on, and not verified yet")
+        return told.format(key=fingerprint(key), peer=peer_id)
 
     def verify(self, peer_id: PeerId) -> None:
         """Remember that our user has compared safety numbers with a peer.
@@ -301,9 +305,8 @@ class Trust:
     def _known(self, peer_id: PeerId) -> Pin:
         pin = self.pins.get(peer_id)
         if pin is None:
-            raise NothingToTrust(
-                f"The key of {peer_id} is not known; it is once you are linked, or had a message of it"
-            )
+            told = tr("The key of {peer} is not known; it is once you are linked, or had a message of it")
+            raise NothingToTrust(told.format(peer=peer_id))
         return pin
 
     # Time.
