@@ -191,6 +191,10 @@ class Screen:
             else:
                 self._leave()
 
+        @keys.add("c-z")
+        def _(event: KeyPressEvent) -> None:
+            """Do nothing: to stop this program would stop the peer with it, and the key is no text."""
+
         @keys.add("c-l")
         def _(event: KeyPressEvent) -> None:
             event.app.renderer.clear()

@@ -7,8 +7,10 @@ import re
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from prompt_toolkit.output import Output
 from p2pchat.console import commands
 from p2pchat.console.completion import Known
 from p2pchat.console.visible import visible, visible_name
-from p2pchat.control.client import NotRunning
+from p2pchat.control.client import NotRunning, Refused
 from p2pchat.language import ntr, tr
 from p2pchat.protocol.names import BadName, PeerId
 from p2pchat.terminal.conversation import Conversation, Entry
@@ -55,19 +57,19 @@ _TELLING = (
 class Terminal:
     """Joins the peer and the screen. Who runs the program makes it, and awaits `run`.
 
-    :param history: what was typed before.
+    :param history: makes what keeps what is typed; gets what takes why something is not kept.
     :param ends_peer: to leave ends the peer; else only this terminal.
     """
 
     def __init__(
         self,
-        history: History,
+        history: Callable[[Callable[[str], None]], History],
         *,
         ends_peer: bool,
         input: Input | None = None,
         output: Output | None = None,
     ) -> None:
-        self._history = history
+        self._make_history = history
         self._ends_peer = ends_peer
         self._input = input
         self._output = output
@@ -84,6 +86,8 @@ class Terminal:
         self._cursor = ""
         self._seen = ""
         self._rang_at_s = 0.0
+        #: Why the peer does not let us in.
+        self._refusal = ""
         #: Our messages that failed after the user left.
         self._lost: list[Entry] = []
 
@@ -96,7 +100,12 @@ class Terminal:
         self._wire = await Wire.open(connection, self._told)
         reading = asyncio.create_task(self._wire.run())
         try:
-            await self._meet()
+            try:
+                await self._meet()
+            except NotRunning:
+                if self._refusal:
+                    raise Refused(self._refusal) from None
+                raise
             await self._show(reading)
             is_over = reading.done()
             await self._wire.close()
@@ -113,7 +122,7 @@ class Terminal:
             self.conversation.shown(line)
         self.screen = Screen(
             self.conversation,
-            self._history,
+            self._make_history(self._not_kept),
             status=self._status_line,
             prompt=lambda: "" if self._to is None else visible_name(self._short(self._to)),
             known=lambda: Known(self.own, self._peers),
@@ -132,6 +141,9 @@ class Terminal:
         self._present = hello["cursor"]
         if begin["cursor"] == self._present or self._has_all():
             self._show_past()
+
+    def _not_kept(self, why: str) -> None:
+        self.conversation.divide(tr("what you type is not kept: {why}").format(why=why))
 
     async def _show(self, reading: asyncio.Task[None]) -> None:
         """Run the screen until the user leaves, or the peer ends."""
@@ -160,6 +172,9 @@ class Terminal:
     # What the peer tells.
 
     def _told(self, line: dict[str, Any]) -> None:
+        if not self._status:  # nothing was asked for yet that could tell something else
+            self._refusal = line["error"]["message"]
+            return
         params = line.get("params", {})
         match line.get("method"):
             case "event":
@@ -301,7 +316,7 @@ def run(connection: socket.socket, folder: Path, *, ends_peer: bool) -> list[str
     """
 
     async def main() -> list[str]:
-        return await Terminal(Typed(folder), ends_peer=ends_peer).run(connection)
+        return await Terminal(partial(Typed, folder), ends_peer=ends_peer).run(connection)
 
     return asyncio.run(main())
 

@@ -77,6 +77,8 @@ class Peer:
     def __init__(self, connection: socket.socket, past: list[dict[str, Any]], seen: str) -> None:
         self._connection = connection
         self._past = past
+        #: Why it lets nobody in; empty: it does not say; None: it does.
+        self.turns_away: str | None = None
         #: What was asked for, without what each terminal asks for.
         self.asked: list[tuple[str, dict[str, Any]]] = []
         last = past[-1]["cursor"] if past else "run-0"
@@ -97,6 +99,10 @@ class Peer:
         """Answer until the terminal is gone."""
         reader, self._writer = await asyncio.open_unix_connection(sock=self._connection)
         with suppress(ConnectionError):
+            if self.turns_away:
+                self.writes({"jsonrpc": "2.0", "id": None, "error": {"message": self.turns_away}})
+            if self.turns_away is not None:
+                self.ends()
             while line := await reader.readline():
                 self._take(json.loads(line))
 
@@ -141,7 +147,9 @@ class Person:
         self._keys = keys
         self.glass = Glass()
         self.history = InMemoryHistory()
-        self.terminal = Terminal(self.history, ends_peer=ends_peer, input=keys, output=self.glass.output)
+        self.terminal = Terminal(
+            lambda trouble: self.history, ends_peer=ends_peer, input=keys, output=self.glass.output
+        )
         self.peer = Peer(theirs, peer.get("past", []), peer.get("seen", "run-0"))
         self._answering = asyncio.create_task(self.peer.run())
         self._running = asyncio.create_task(self.terminal.run(ours))

@@ -17,15 +17,16 @@ class TypedTests(SynchronousTestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
         self.path = self.folder / HISTORY
+        self.troubles: list[str] = []
 
     def typed(self) -> list[str]:
         """Return what the next run knows, the newest first."""
-        return [*Typed(self.folder).load_history_strings()]
+        return [*Typed(self.folder, self.troubles.append).load_history_strings()]
 
     def test_kept(self) -> None:
         """What was typed is there in the next run, several lines too; nobody else may read it."""
         self.assertEqual(self.typed(), [])
-        history = Typed(self.folder)
+        history = Typed(self.folder, self.troubles.append)
         for text in ("/peers", "olá 你好", "two\nlines", "half \udcff"):
             history.store_string(text)
         self.assertEqual(self.typed(), ["half ?", "two\nlines", "olá 你好", "/peers"])
@@ -36,7 +37,7 @@ class TypedTests(SynchronousTestCase):
         self.patch(history_module, "MAX_BYTES", 10_000)
         self.patch(history_module, "KEPT", 20)
         for number in range(200):
-            Typed(self.folder).store_string(f"line {number} {'x' * 60}")
+            Typed(self.folder, self.troubles.append).store_string(f"line {number} {'x' * 60}")
         self.assertGreater(self.path.stat().st_size, 10_000)
         self.typed()
         self.assertEqual(
@@ -48,6 +49,14 @@ class TypedTests(SynchronousTestCase):
         """Of very long lines fewer are kept."""
         self.patch(history_module, "MAX_BYTES", 10_000)
         for number in range(10):
-            Typed(self.folder).store_string(f"line {number} {'x' * 2000}")
+            Typed(self.folder, self.troubles.append).store_string(f"line {number} {'x' * 2000}")
         self.typed()
         self.assertEqual([line.split()[1] for line in self.typed()], ["9", "8"])
+
+    def test_trouble(self) -> None:
+        """A disk that is full, or a file that cannot be read, is told, and costs nothing else."""
+        history = Typed(self.folder, self.troubles.append)
+        self.path.mkdir()
+        history.store_string("x")
+        self.assertEqual([*history.load_history_strings()], [])
+        self.assertEqual(self.troubles, ["Is a directory"] * 2)

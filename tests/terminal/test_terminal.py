@@ -9,7 +9,7 @@ from typing import Any
 from prompt_toolkit.input import create_pipe_input
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.control.client import Refused
+from p2pchat.control.client import NotRunning, Refused
 from tests.terminal.events import confirmed, event, heard, taken
 from tests.terminal.people import Person
 
@@ -155,6 +155,19 @@ class TypingTests(TerminalTestCase):
     def test_lines(self) -> None:
         """What is typed is carried out by the peer; a line without anything is not."""
         self.asks("/msg @bob olá 你好 😀\r\r  \rand you?\r", "/msg @bob olá 你好 😀", "and you?")
+
+    def test_not_kept(self) -> None:
+        """Where what is typed cannot be kept, that is told, and everything else goes on."""
+
+        async def does(person: Person) -> None:
+            person.terminal._not_kept("No space left on device")
+            await person.sees("what you type is not kept: No space left on device")
+
+        self.at_a_terminal(does)
+
+    def test_stop_key(self) -> None:
+        """Ctrl-Z neither stops the peer nor is it text."""
+        self.asks("a\x1ab\r", "ab")
 
     def test_readline(self) -> None:
         """Keys are those of readline."""
@@ -327,3 +340,15 @@ class LeavingTests(TerminalTestCase):
                 await person.gone()
 
         self.assertEqual(str(self.assertRaises(Refused, asyncio.run, scene())), "64 programs are here")
+
+    def test_turned_away(self) -> None:
+        """So does who is turned away before anything was asked; without a reason, that nobody is there."""
+        for why, expected in (("64 programs are here", Refused), ("", NotRunning)):
+
+            async def scene(why: str = why) -> None:
+                with create_pipe_input() as keys:
+                    person = Person(keys, ends_peer=False)
+                    person.peer.turns_away = why
+                    await person.gone()
+
+            self.assertRaises(expected, asyncio.run, scene())
