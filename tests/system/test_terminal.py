@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -315,6 +315,6 @@ class MonthsTests(SystemTests):
         (kib,) = re.findall(r"VmRSS:\s+(\d+)", status)
         sockets = 0
         for one in Path(f"/proc/{pid}/fd").iterdir():
-            with suppress(FileNotFoundError):  # it was closed just now
+            with contextlib.suppress(FileNotFoundError):  # it was closed just now
                 sockets += os.readlink(one).startswith("socket:")
         return sockets, int(kib)
