@@ -81,10 +81,8 @@ class Terminal:
         self._is_stale = asyncio.Event()
         #: Events from before we came, until all of them are here; None: they are shown.
         self._past: list[dict[str, Any]] | None = []
-        #: The cursor of the last of them; None: not known yet.
-        self._present: str | None = None
-        self._cursor = ""
-        self._seen = ""
+        #: Cursors: of the last of them, of the last event that is shown, of the last that the user saw.
+        self._present = self._cursor = self._seen = ""
         self._rang_at_s = 0.0
         #: Why the peer does not let us in.
         self._refusal = ""
@@ -107,7 +105,7 @@ class Terminal:
                     raise Refused(self._refusal) from None
                 raise
             await self._show(reading)
-            is_over = reading.done()
+            is_over = reading.done() or self._ends_peer
             await self._wire.close()
         finally:
             reading.cancel()
@@ -116,7 +114,7 @@ class Terminal:
     async def _meet(self) -> None:
         hello = await self._wire.ask("hello")
         self.own = PeerId(hello["peer_id"])
-        self._seen = hello["seen"]
+        self._present, self._seen = hello["cursor"], hello["seen"]
         self.conversation = Conversation(self.own, _local_time)
         for line in hello["greeting"]:
             self.conversation.shown(line)
@@ -138,9 +136,8 @@ class Terminal:
         if begin["missed"]:
             told = tr("{n} older events are not kept any more").format(n=begin["missed"])
             self.conversation.divide(told)
-        self._present = hello["cursor"]
-        if begin["cursor"] == self._present or self._has_all():
-            self._show_past()
+        if begin["cursor"] == self._present:
+            self._show_past()  # nothing had happened yet
 
     def _not_kept(self, why: str) -> None:
         self.conversation.divide(tr("what you type is not kept: {why}").format(why=why))
@@ -196,7 +193,7 @@ class Terminal:
     def _event(self, event: dict[str, Any]) -> None:
         if self._past is not None:
             self._past.append(event)
-            if self._has_all():
+            if event["cursor"] == self._present:
                 self._show_past()
             return
         self._take(event)
@@ -204,9 +201,6 @@ class Terminal:
             self._ring()
         if event["kind"] in _TELLING:
             self._is_stale.set()
-
-    def _has_all(self) -> bool:
-        return self._past is not None and bool(self._past) and self._past[-1]["cursor"] == self._present
 
     def _show_past(self) -> None:
         """Show what happened before we came, and where the user saw it last."""

@@ -77,6 +77,8 @@ class Peer:
     def __init__(self, connection: socket.socket, past: list[dict[str, Any]], seen: str) -> None:
         self._connection = connection
         self._past = past
+        #: What happens just then, so that it comes in one piece with what happened before.
+        self.at_once: list[dict[str, Any]] = []
         #: Why it lets nobody in; empty: it does not say; None: it does.
         self.turns_away: str | None = None
         #: What was asked for, without what each terminal asks for.
@@ -130,7 +132,7 @@ class Peer:
         else:
             self.asked.append((method, request["params"]))
         if method == "subscribe":
-            self.tells(*self._past)
+            self.tells(*self._past, *self.at_once)
         if method == "stop":
             self.ends()
 
@@ -151,6 +153,7 @@ class Person:
             lambda trouble: self.history, ends_peer=ends_peer, input=keys, output=self.glass.output
         )
         self.peer = Peer(theirs, peer.get("past", []), peer.get("seen", "run-0"))
+        self.peer.at_once = peer.get("at_once", [])
         self._answering = asyncio.create_task(self.peer.run())
         self._running = asyncio.create_task(self.terminal.run(ours))
         self._changed = asyncio.Event()

@@ -110,6 +110,16 @@ class SeeingTests(TerminalTestCase):
         past = [heard(f"message {number}", cursor=f"run-{number}") for number in range(300)]
         self.at_a_terminal(does, past=past, seen="run-299")
 
+    def test_just_then(self) -> None:
+        """What happens while the past is told is shown behind it."""
+
+        async def does(person: Person) -> None:
+            await person.sees("bob: old", "bob: just now")
+
+        past, at_once = [heard("old")], [heard("just now", cursor="run-2")]
+        self.at_a_terminal(does, past=past, at_once=at_once)
+        self.at_a_terminal(does, past=[], at_once=past + at_once)
+
     def test_missed(self) -> None:
         """What is missing is told where it is missing, and what the peer refuses."""
 
@@ -320,6 +330,16 @@ class LeavingTests(TerminalTestCase):
                 self.at_a_terminal(leaves, ends_peer=True),
                 ["00:00 → @bob: two  ✗ not confirmed: stopped", "alice@UnB has ended."],
             )
+
+    def test_impatient(self) -> None:
+        """Who does not wait for the end of the peer is not told that it goes on."""
+
+        async def does(person: Person) -> None:
+            person.peer._take = lambda request: None  # type: ignore[method-assign]
+            person.types("\x04")
+            await person.until(lambda: person.terminal._is_leaving)
+
+        self.assertEqual(self.at_a_terminal(does, ends_peer=True), ["alice@UnB has ended."])
 
     def test_peer_ends(self) -> None:
         """When the peer ends so does the terminal, and says so."""
