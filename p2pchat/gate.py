@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from p2pchat.language import tr
+from p2pchat.language import mark, tr
 from p2pchat.links.link import Link
 from p2pchat.links.switchboard import Switchboard
 from p2pchat.protocol.errors import ProtocolError
@@ -15,7 +15,7 @@ from p2pchat.trust.seals import Seals
 from p2pchat.trust.trust import NothingToTrust, Teller, Trust
 
 #: What is said of a peer that the user has blocked.
-BLOCKED = "blocked by the user"
+BLOCKED = mark("blocked by the user")
 
 
 class Gate:

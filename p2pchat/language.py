@@ -33,8 +33,13 @@ tr = _chosen.gettext
 
 
 def mark(text: str) -> str:
-    """Mark a text that goes out in English, and is translated by `tr` where our user sees it."""
+    """Mark a text that goes out in English, and is translated by `translated` where our user sees it."""
     return text
+
+
+def translated(text: str) -> str:
+    """Translate a text that was marked, here or where it comes from; any other stays as it is."""
+    return tr(text) if text else ""
 
 
 #: Translates a text that has another form for one: ``ntr("1 line", "{n} lines", n).format(n=n)``.

@@ -24,7 +24,7 @@ from p2pchat import events
 from p2pchat.addresses import Address, Reactor
 from p2pchat.casts import Casts
 from p2pchat.gate import Gate
-from p2pchat.language import tr
+from p2pchat.language import mark, tr, translated
 from p2pchat.links.dialler import Dialler
 from p2pchat.links.link import Link
 from p2pchat.links.neighbour import Neighbour
@@ -227,7 +227,7 @@ class Node(MultiService):
 
     def disconnect(self, peer_id: PeerId) -> bool:
         """Say BYE to a peer and leave it alone until `connect`; False where there was no link."""
-        return self.switchboard.hang_up(peer_id, "disconnected by the user")
+        return self.switchboard.hang_up(peer_id, mark("disconnected by the user"))
 
     def ping(self, peer_id: PeerId) -> Deferred[float]:
         """Measure the round trip in seconds. Fails with `NotLinked`, `LinkClosed` or `TimeoutError`."""
@@ -410,8 +410,8 @@ class Node(MultiService):
         if not diallers:
             return tr("its address is not known")
         if diallers[0].held:
-            return tr("it is not dialled: {why}").format(why=diallers[0].held)
-        why = diallers[0].last_failure or tr("no answer yet")
+            return tr("it is not dialled: {why}").format(why=translated(diallers[0].held))
+        why = translated(diallers[0].last_failure) or tr("no answer yet")
         return tr("dialling {address}: {why}").format(address=diallers[0].address, why=why)
 
     def _address_failed(self, failure: Failure, address: Address) -> None:

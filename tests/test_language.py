@@ -336,6 +336,18 @@ import unittest
 raise SystemExit(not unittest.TextTestRunner().run(Scene()).wasSuccessful())
 """
 
+    def test_from_elsewhere(self) -> None:
+        """What comes in English and is known is translated; what is not, or nothing, stays as it is."""
+        words = "from p2pchat.language import translated as t; print([t('leaving'), t(''), t('so long')])"
+        done = subprocess.run(
+            [sys.executable, "-c", words],
+            env={**os.environ, "LANGUAGE": "pt_BR", "PYTHONPATH": str(translate.ROOT), "PYTHONUTF8": "1"},
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        self.assertEqual(done.stdout.strip(), "['saindo', '', 'so long']")
+
     def test_reasons(self) -> None:
         """Our user reads in Portuguese why a message failed; a peer reads in English what was wrong."""
         scene = "import tests, os\nos.environ['LANGUAGE'] = 'pt_BR'\n" + self.SCENE

@@ -11,7 +11,7 @@ from p2pchat.addresses import Address
 from p2pchat.console import marks
 from p2pchat.console.amounts import duration, milliseconds
 from p2pchat.console.visible import visible, visible_name
-from p2pchat.language import ntr, tr
+from p2pchat.language import ntr, tr, translated
 from p2pchat.links.dialler import Dialler
 from p2pchat.links.link import Link
 from p2pchat.links.neighbour import Neighbour
@@ -69,7 +69,7 @@ def notice(event: events.Event) -> str | None:
             return told.format(peer=visible_name(peer_id), address=address) + lacks
         case events.NeighbourDown(peer_id=peer_id, why=why):
             told = tr("{peer} is no longer linked: {why}")
-            return told.format(peer=visible_name(peer_id), why=visible(why))
+            return told.format(peer=visible_name(peer_id), why=visible(translated(why)))
         case events.PeerComplained():
             return _complaint(event)
         case events.AddressFailed(address=address, why=why):
@@ -123,7 +123,7 @@ def _other_key(event: events.KeyRefused) -> str:
 
 
 def _complaint(event: events.PeerComplained) -> str:
-    meaning = visible(event.detail) or tr(MEANINGS.get(event.code, NO_DETAIL))
+    meaning = visible(event.detail) or translated(MEANINGS.get(event.code, NO_DETAIL))
     code = visible_name(event.code) or tr("error")
     told = tr("{peer} reports an error: {code}: {meaning}")
     return told.format(peer=visible_name(event.peer_id), code=code, meaning=meaning)
@@ -175,12 +175,12 @@ def not_linked(diallers: list[Dialler], now_s: float) -> str:
         return tr("not linked; its address is not known")
     dialler = diallers[0]
     if dialler.held:
-        return tr("not linked; not dialled: {why}").format(why=visible(dialler.held))
+        return tr("not linked; not dialled: {why}").format(why=visible(translated(dialler.held)))
     told = tr("not linked; dialling now")
     if dialler.next_try_at_s is not None:
         seconds = round(max(0.0, dialler.next_try_at_s - now_s))
         told = tr("not linked; next try in {seconds} s").format(seconds=seconds)
-    why = visible(dialler.last_failure)
+    why = visible(translated(dialler.last_failure))
     return told + (tr("; last try: {why}").format(why=why) if why else "")
 
 

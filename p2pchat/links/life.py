@@ -20,7 +20,7 @@ from typing import Protocol
 
 from automat import TypeMachineBuilder
 
-from p2pchat.language import tr
+from p2pchat.language import tr, translated
 from p2pchat.protocol.errors import ProtocolError
 from p2pchat.protocol.messages import Bye
 
@@ -192,7 +192,7 @@ def _leave(life: Life, link: Effects, why: str) -> None:
 def _told_bye(life: Life, link: Effects, message: Bye) -> None:
     link.send_bye_ok(message)
     said = tr("the peer said BYE")
-    link.go_down(f"{said}: {message.reason}" if message.reason else said)
+    link.go_down(f"{said}: {translated(message.reason)}" if message.reason else said)
     link.stop_reading_lines()
     link.set_deadline(CLOSING_S)
     link.close()

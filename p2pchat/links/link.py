@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from p2pchat.addresses import Address
+from p2pchat.language import mark
 from p2pchat.links import life
 from p2pchat.links.complaints import Complaints, as_early
 from p2pchat.links.greeting import Greeting, read_hello, read_hello_ok
@@ -229,7 +230,7 @@ class Link(TwistedProtocol):
 
     def readConnectionLost(self) -> None:
         """The peer will send no more."""
-        self._life.hang_up("the peer closed the connection")
+        self._life.hang_up(mark("the peer closed the connection"))
 
     def writeConnectionLost(self) -> None:
         """Our half is closed, as we asked."""
@@ -317,7 +318,7 @@ class Link(TwistedProtocol):
             if not self.dialled:
                 # The answer tells the dialler whom it reached, so that it stops dialling.
                 self.send_hello_ok()
-            self._life.hang_up("it has our own name: it is ourselves, or two peers use one name")
+            self._life.hang_up(mark("it has our own name: it is ourselves, or two peers use one name"))
             return
         refusal = self._owner.admit(self, self.peer_id)
         if refusal is not None:
@@ -341,7 +342,7 @@ class Link(TwistedProtocol):
         if self.up_since_s is not None:
             self._complaints.about(problem, self)
         elif problem.kind == "ERROR":
-            self._life.hang_up("the peer sent an ERROR instead of the handshake")
+            self._life.hang_up(mark("the peer sent an ERROR instead of the handshake"))
         else:
             self._life.refuse(as_early(problem))
 

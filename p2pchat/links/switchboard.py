@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from p2pchat.addresses import Address, Reactor, client_endpoint, is_loopback
 from p2pchat.backoff import Backoff
+from p2pchat.language import mark, tr
 from p2pchat.links.dialler import FIRST_WAIT_S, LONGEST_WAIT_S, Dialler
 from p2pchat.links.link import Link
 from p2pchat.links.listener import LinkFactory, Listener
@@ -151,9 +152,9 @@ class Switchboard(Service):
         if self._ticking.running:
             self._ticking.stop()
         for dialler in self.diallers:
-            dialler.stop("we are leaving")
+            dialler.stop(tr("we are leaving"))
         for link in list(self._links):
-            link.leave("leaving")
+            link.leave(mark("leaving"))
         self._all_gone = Deferred()
         waiting = [self._all_gone, self._listener.stop()]
         self._check_all_gone()
@@ -175,7 +176,7 @@ class Switchboard(Service):
         for peer_id, dialler in list(self._listed.items()):
             if addresses.get(peer_id) != dialler.address:
                 del self._listed[peer_id]
-                dialler.stop("it left the roster")
+                dialler.stop(tr("it left the roster"))
         fresh = [peer_id for peer_id in addresses if peer_id not in self._listed]
         room = max(0, self.max_dialled - len(self._listed))
         self.not_dialled = len(fresh[room:])
@@ -194,7 +195,7 @@ class Switchboard(Service):
         for other, dialler in self._listed.items():
             if other not in self.neighbours and dialler.link is None:
                 del self._listed[other]
-                dialler.stop("another peer was wanted more")
+                dialler.stop(tr("another peer was wanted more"))
                 self._listed[peer_id] = self._new_dialler(address, peer_id)
                 self._listed[peer_id].dial()
                 return
@@ -250,7 +251,8 @@ class Switchboard(Service):
         neighbour.links.append(link)
         for other in older:
             if link.is_encrypted and not other.is_encrypted:
-                other.leave("the peer proved its key over another link")  # so that this may be anybody
+                # So that this may be anybody.
+                other.leave(mark("the peer proved its key over another link"))
             elif not (other.plain or link.plain):
                 self._settle(other, link)
 
@@ -346,7 +348,7 @@ class Switchboard(Service):
         # Its PONG proves that the link to keep is alive, and up at the other end too; only then
         # may the other go, else what the peer sends in between would find no link at all.
         keep.ping().addCallbacks(
-            lambda _rtt: drop.leave("one link per pair is enough"),
+            lambda _rtt: drop.leave(mark("one link per pair is enough")),
             lambda _failure: keep.abort(),
         )
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import attrs
 from twisted.internet.defer import Deferred
 
+from p2pchat.language import mark
 from p2pchat.links.keepalive import KeepAlive
 from p2pchat.links.questions import Questions
 from p2pchat.links.surroundings import Surroundings
@@ -114,4 +115,4 @@ class Vitals:
         return msg_id
 
     def _not_answering(self) -> None:
-        self._link.leave("three PINGs in a row were not answered")
+        self._link.leave(mark("three PINGs in a row were not answered"))

@@ -20,7 +20,7 @@ class ErrorCode(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
-#: What a code means, in words, to be shown by `tr`; the keys include what only others send.
+#: What a code means, in words, to be shown `translated`; the keys include what only others send.
 MEANINGS: dict[str, str] = {
     ErrorCode.TTL_EXPIRED: mark("it ran out of hops on the way"),
     ErrorCode.NO_ROUTE: mark("no way to the peer is known"),

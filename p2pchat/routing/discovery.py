@@ -8,7 +8,7 @@ import attrs
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from p2pchat.language import tr
+from p2pchat.language import tr, translated
 from p2pchat.protocol.codec import encode, pass_on, pass_on_plain
 from p2pchat.protocol.errors import MEANINGS, NO_DETAIL
 from p2pchat.protocol.messages import ORIGIN_TTL, Error, WhoHas, WhoHasHit
@@ -162,7 +162,7 @@ class Discovery:
         if question is None:
             return False
         code = error.reason or "error"
-        meaning = error.detail or tr(MEANINGS.get(code, NO_DETAIL))
+        meaning = error.detail or translated(MEANINGS.get(code, NO_DETAIL))
         question.said = tr("{peer} says {code}: {meaning}").format(
             peer=neighbour.peer_id, code=code, meaning=meaning
         )

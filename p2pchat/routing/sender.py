@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from p2pchat.language import ntr, tr
+from p2pchat.language import ntr, tr, translated
 from p2pchat.protocol.codec import check_size
 from p2pchat.protocol.errors import MEANINGS, NO_DETAIL, NO_WAY, TRANSIENT, ErrorCode, ProtocolError
 from p2pchat.protocol.framing import MAX_LINE
@@ -181,7 +181,7 @@ class Sender:
             return True  # that way was given up already, or others have copies
         if (delivery.refused, delivery.refusal) == (delivery.tries, code):
             return True  # relays say it in two ways; the ERROR comes first and says more
-        said = detail or tr(MEANINGS.get(code, NO_DETAIL))
+        said = detail or translated(MEANINGS.get(code, NO_DETAIL))
         if neighbour.peer_id == delivery.dst:
             delivery.trouble = tr("the peer says {code}: {meaning}").format(code=code, meaning=said)
         else:
