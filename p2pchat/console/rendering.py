@@ -29,10 +29,11 @@ _MAX_NAMES = 10
 def arrived(event: events.MessageArrived, clock_time: str) -> str:
     """Render a message: when, who, to whom, what; the neighbour that brought it where it is another."""
     mark = marks.arrived(event.protection, is_cast=event.is_cast, is_verified=event.is_verified)
-    via = "" if event.src == event.via else f" (via {visible_name(event.via)})"
+    via = "" if event.src == event.via else tr(" (via {relay})").format(relay=visible_name(event.via))
     who = f"{visible_name(event.src)}{f' [{mark}]' if mark else ''}{via}"
     to = marks.to_whom(event.dst, is_cast=event.is_cast)
-    return f"[{clock_time}] {who} to {to}: {visible(event.payload)}"
+    told = tr("[{time}] {source} to {destination}: {text}")
+    return told.format(time=clock_time, source=who, destination=to, text=visible(event.payload))
 
 
 def secured(is_encrypted: bool) -> str:
