@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import termios
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,9 @@ class TerminalConsole(Service):
         output.disable_bracketed_paste()
         output.show_cursor()
         output.write_raw(text)
-        output.flush()
-        termios.tcsetattr(0, termios.TCSADRAIN, self._was)
+        with suppress(OSError, termios.error):  # the window may have been closed
+            output.flush()
+            termios.tcsetattr(0, termios.TCSADRAIN, self._was)
 
 
 class _Child(ProcessProtocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable
@@ -49,6 +50,13 @@ class Seat:
         """Make the window another size."""
         self.screen.resize(rows, columns)
         self.child.setwinsize(rows, columns)
+
+    def closes_the_window(self) -> None:
+        """Close the window: whoever has the terminal is hung up."""
+        null = os.open(os.devnull, os.O_RDWR)
+        # In the place of the terminal, so that what is closed at the end is not somebody else's.
+        os.dup2(null, self.child.child_fd)
+        os.close(null)
 
     def rows(self) -> list[str]:
         """Return what is seen, row by row."""

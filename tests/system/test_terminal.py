@@ -123,6 +123,20 @@ class TalkingTests(ScreenTests):
             alice.sees(f"bob{len(environment)}: hi")
             self.assertEqual(bool(re.search(rb"\x1b\[[0-9;]*3[0-7][0-9;]*m", alice.raw)), has_colours)
 
+    def test_portuguese(self) -> None:
+        """Who lives in Brazil reads Portuguese; commands stay the same."""
+        alice = self.person("alice", environment={"LANGUAGE": "", "LC_ALL": "", "LANG": "pt_BR.UTF-8"})
+        alice.sees(
+            "Boas-vindas! Três coisas para experimentar:", "registrado no rendezvous", "ligados 0 de 0"
+        )
+        alice.types("/statsu\r/peers\r")
+        alice.sees(
+            "Não existe o comando /statsu. Você quis dizer /status?", "Não se conhece mais ninguém em #lobby."
+        )
+        alice.types("/quit\r")
+        alice.sees("alice@lobby terminou.")
+        self.assertEqual(alice.ended(), 0)
+
     def test_greeting(self) -> None:
         """Who starts for the first time reads what to try; a mistyped command names the nearest."""
         alice = self.person("alice")
@@ -146,6 +160,20 @@ class EndingTests(ScreenTests):
         alice.sees("alice@lobby has ended.")
         alice.ended()
         self.assertIn(b"\x1b[?1049l", alice.raw)
+
+    def test_window_closed(self) -> None:
+        """Who closes the window leaves in good order, and nothing goes wrong in doing so."""
+        bob = self.machine.peer("bob")
+        bob.until("registered at")
+        alice = self.person("alice")
+        alice.sees("bob@lobby is linked")
+        ended = self.watch(alice.pid)
+        alice.closes_the_window()
+        bob.until("alice@lobby is no longer linked: the peer said BYE")
+        self.wait_for_exit(ended)
+        log = self.machine.log("alice")
+        self.assertNotIn("Traceback", log)
+        self.assertNotIn("failed", log)
 
     def test_settings(self) -> None:
         """After the end the settings of the terminal are those of before."""

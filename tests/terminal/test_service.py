@@ -53,9 +53,9 @@ class TerminalConsoleTests(SynchronousTestCase):
         tcgetattr, tcsetattr = termios.tcgetattr, termios.tcsetattr
         self.patch(termios, "tcgetattr", lambda fd: tcgetattr(theirs))
         self.patch(termios, "tcsetattr", lambda fd, when, was: tcsetattr(theirs, when, was))
-        file = os.fdopen(os.dup(theirs), "w")
-        self.addCleanup(file.close)
-        self.patch(sys, "__stdout__", file)
+        self.file = os.fdopen(os.dup(theirs), "w")
+        self.addCleanup(self.file.close)
+        self.patch(sys, "__stdout__", self.file)
         self.reactor = Starter()
         self.control = mock.Mock(is_listening=True)
         self.plain = Service()
@@ -89,6 +89,17 @@ class TerminalConsoleTests(SynchronousTestCase):
         self.assertIn(b"The terminal failed: A process has ended", os.read(self.ours, 10_000))
         self.assertTrue(termios.tcgetattr(self.terminal)[3] & termios.ECHO)
         self.successResultOf(self.node.stopService())
+
+    def test_window_closed(self) -> None:
+        """Where the window is gone there is nothing to leave as it was, and nothing goes wrong."""
+        self.node.startService()
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, self.ours)  # closes the window, and is closed as the window would be
+        os.close(null)
+        self.reactor.ends(ProcessTerminated(signal=1))
+        self.assertTrue(self.plain.running)
+        self.successResultOf(self.node.stopService())
+        os.dup2(self.ours, self.file.fileno())  # what could not be written goes nowhere
 
     def test_no_socket(self) -> None:
         """Where there is no control socket there are plain lines from the beginning."""
