@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wcwidth import ljust, wcswidth
-
 from p2pchat import events
 from p2pchat.addresses import Address
 from p2pchat.console import marks
@@ -153,6 +151,8 @@ def names(peer_ids: Iterable[PeerId]) -> str:
 
 def table(rows: list[tuple[str, ...]]) -> list[str]:
     """Render rows in columns; the first row is the heading."""
+    from wcwidth import ljust, wcswidth  # only here, since its tables take long to load
+
     widths = [max(map(wcswidth, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(ljust(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
