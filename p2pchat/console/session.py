@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from functools import singledispatchmethod
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
@@ -111,7 +110,7 @@ class Session:
                 problem = tr("{peer} is you yourself. Name another peer, or see /status.")
                 raise commands.Mistyped(problem.format(peer=self._node.own))
             if command is not None:
-                self._do(command)
+                _CARRY_OUT[type(command)](self, command)
         except (commands.Mistyped, ProtocolError, NotLinked, NothingToTrust) as problem:
             text = problem.detail if isinstance(problem, ProtocolError) else str(problem)
             self._show(visible(text))
@@ -121,12 +120,7 @@ class Session:
 
     # Commands.
 
-    @singledispatchmethod
-    def _do(self, command: object) -> None:
-        raise TypeError(f"no such command: {command!r}")
-
-    @_do.register
-    def _(self, command: commands.Say) -> None:
+    def _say(self, command: commands.Say) -> None:
         self.last = command.to
         if isinstance(command.to, ToPeer):
             delivery = self._node.send(command.to.peer_id, command.text)
@@ -145,8 +139,7 @@ class Session:
         said = ntr("{title}: sent to {n} neighbour", "{title}: sent to {n} neighbours", took)
         return said.format(title=title, n=took)
 
-    @_do.register
-    def _(self, command: commands.Peers) -> None:
+    def _peers(self, command: commands.Peers) -> None:
         shown = [peer_id for peer_id in self._node.known() if _is_in(peer_id, command.scope)]
         if not shown:
             scope = visible_name(str(command.scope))
@@ -154,8 +147,7 @@ class Session:
             return
         self._show_table(rendering.PEER_HEADING, sorted(shown), self._peer_row)
 
-    @_do.register
-    def _(self, command: commands.Connect) -> None:
+    def _connect(self, command: commands.Connect) -> None:
         name = visible_name(command.peer_id)
         if command.peer_id in self._node.neighbours:
             self._show(tr("{peer} is linked already.").format(peer=name))
@@ -163,16 +155,14 @@ class Session:
         self._show(tr("Dialling {peer}...").format(peer=name))
         self._ask(self._node.connect(command.peer_id), lambda link: _connected(name, link))
 
-    @_do.register
-    def _(self, command: commands.Disconnect) -> None:
+    def _disconnect(self, command: commands.Disconnect) -> None:
         name = visible_name(command.peer_id)
         stood = self._node.disconnect(command.peer_id)
         done = tr("BYE to {peer}.") if stood else tr("There is no link with {peer}.")
         then = tr("No link with it is taken before /connect {peer}.")
         self._show(f"{done} {then}".format(peer=name))
 
-    @_do.register
-    def _(self, command: commands.Routes) -> None:
+    def _routes(self, command: commands.Routes) -> None:
         routes, now_s = self._node.router.routes, self._node.now_s
         links = [link for near in self._node.neighbours.values() for link in near.links]
         if not links:
@@ -190,8 +180,7 @@ class Session:
         else:
             self._show(tr("No routes over others are known: each neighbour is its own next hop."))
 
-    @_do.register
-    def _(self, command: commands.Who) -> None:
+    def _who(self, command: commands.Who) -> None:
         peer_id = command.peer_id
         listed = self._node.roster.get(peer_id)
         self._show(f"{visible_name(peer_id)}: {self._state(peer_id)}")
@@ -227,25 +216,21 @@ class Session:
             line = tr("  other way: {way}; not taken: {why}")
             self._show(line.format(way=rendering.way(other, now_s), why=why))
 
-    @_do.register
-    def _(self, command: commands.AboutKeys) -> None:
+    def _about_keys(self, command: commands.AboutKeys) -> None:
         for line in verification.carry_out(command, self._node):
             self._show(line)
 
-    @_do.register
-    def _(self, command: commands.Ping) -> None:
+    def _ping(self, command: commands.Ping) -> None:
         name = visible_name(command.peer_id)
         pong = self._node.ping(command.peer_id)
         self._ask(pong, lambda rtt_s: _ponged(name, rtt_s))
 
-    @_do.register
-    def _(self, command: commands.Watch) -> None:
+    def _watch(self, command: commands.Watch) -> None:
         self._node.watching = not self._node.watching
         watching = tr("Watching what arrives; /watch again ends it.")
         self._show(watching if self._node.watching else tr("Not watching."))
 
-    @_do.register
-    def _(self, command: commands.Status) -> None:
+    def _status(self, command: commands.Status) -> None:
         node = self._node
         own, since = visible_name(node.own), duration(node.uptime_s)
         self._show(tr("You are {peer}, for {duration}.").format(peer=own, duration=since))
@@ -260,8 +245,7 @@ class Session:
         for line in health.verdict(node):
             self._show(line)
 
-    @_do.register
-    def _(self, command: commands.Metrics) -> None:
+    def _metrics(self, command: commands.Metrics) -> None:
         if command.peer_id is None:
             for name, count in self._node.counters().items():
                 self._show(f"{name:<28} {count}")
@@ -269,18 +253,15 @@ class Session:
         name = visible_name(command.peer_id)
         self._ask(self._node.ask_metrics(command.peer_id), lambda metrics: rendering.seen_by(name, metrics))
 
-    @_do.register
-    def _(self, command: commands.Log) -> None:
+    def _log_level(self, command: commands.Log) -> None:
         self._set_log_level(command.level)
         self._show(tr("The log gets {level} and above.").format(level=command.level))
 
-    @_do.register
-    def _(self, command: commands.Help) -> None:
+    def _help(self, command: commands.Help) -> None:
         for line in command.text.split("\n"):
             self._show(line)
 
-    @_do.register
-    def _(self, command: commands.Quit) -> None:
+    def _leave(self, command: commands.Quit) -> None:
         self._is_over = True
         self._quit()
 
@@ -380,6 +361,25 @@ class Session:
         return tr("Rendezvous: {address}, {state}{hosted}.").format(
             address=address, state=state, hosted=hosted
         )
+
+
+#: What carries out each command. Not a `singledispatchmethod`: that of Python 3.13.0 never forgets a session.
+_CARRY_OUT: dict[type, Callable[[Session, Any], None]] = {
+    commands.Say: Session._say,
+    commands.Peers: Session._peers,
+    commands.Connect: Session._connect,
+    commands.Disconnect: Session._disconnect,
+    commands.Routes: Session._routes,
+    commands.Who: Session._who,
+    **dict.fromkeys(get_args(commands.AboutKeys), Session._about_keys),
+    commands.Ping: Session._ping,
+    commands.Watch: Session._watch,
+    commands.Status: Session._status,
+    commands.Metrics: Session._metrics,
+    commands.Log: Session._log_level,
+    commands.Help: Session._help,
+    commands.Quit: Session._leave,
+}
 
 
 def _is_in(peer_id: PeerId, scope: ToNamespace | ToAll) -> bool:

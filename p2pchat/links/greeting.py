@@ -107,7 +107,8 @@ def _bad(message: Hello | HelloOk, detail: str) -> ProtocolError:
 def describe_refusal(message: Error | HelloReject | Bye) -> str:
     """Say in words why a peer that we dialled does not want us (9.15)."""
     if isinstance(message, Error):
-        why = f"{message.reason or tr('no reason given')} {message.detail}".rstrip()
+        reason = message.reason or tr("no reason given")
+        why = f"{reason} {message.detail}".rstrip()
         return tr("the peer refused: {why}").format(why=why)
     if isinstance(message, HelloReject):
         return tr("the peer refused: {why}").format(why=message.reason or tr("no reason given"))

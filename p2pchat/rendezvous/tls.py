@@ -114,7 +114,8 @@ def trouble(reason: Failure) -> str:
         return ""
     errors = reason.value.args[0] if reason.value.args else []
     cause = errors[-1][-1] if errors else tr("no reason given")
-    return f"TLS: {tr('it does not speak TLS') if cause in _NO_TLS else cause}"
+    why = tr("it does not speak TLS") if cause in _NO_TLS else cause
+    return f"TLS: {why}"
 
 
 #: What OpenSSL says of something that is no TLS.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
+from typing import get_args
 from unittest import mock
 
 from twisted.internet.defer import Deferred, fail
@@ -10,7 +13,6 @@ from twisted.internet.defer import Deferred, fail
 from p2pchat.console import commands
 from p2pchat.console import session as session_module
 from p2pchat.console.commands import LOG_LEVELS
-from p2pchat.protocol.names import PeerId
 from p2pchat.routing.discovery import SEEK_S
 from tests.console.users import ConsoleTestCase
 
@@ -252,9 +254,18 @@ class DefectTests(ConsoleTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertTrue(alice.session.is_idle)
 
-    def test_no_such_command(self) -> None:
-        """A command that nobody carries out is a defect of ours too."""
-        alice = self.user("alice")
-        with mock.patch.object(commands, "parse", return_value=PeerId("x@y")):
-            self.assertIn("Something failed", alice.types("/x")[0])
-        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+    def test_each_command(self) -> None:
+        """Somebody carries out each command."""
+        self.assertEqual(set(session_module._CARRY_OUT), set(get_args(commands.Command)))
+
+    def test_forgotten(self) -> None:
+        """A session that was closed leaves nothing behind, whatever was typed there."""
+        alice, _ = self.meet("alice", "bob")
+        for line in ("/msg @bob hi", "/peers", "/status", "/ping bob", "/nonsense"):
+            alice.session.take(line)
+        self.pass_time(10)
+        session = weakref.ref(alice.session)
+        alice.session.close()
+        del alice.session
+        gc.collect()
+        self.assertIsNone(session())
