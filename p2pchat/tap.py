@@ -307,7 +307,8 @@ def makeService(options: Options, reactor: Reactor | None = None) -> IService:
     control = _add_control(node, options.claimed, reactor, session, quit_, greeting)
     if options.twistd["nodaemon"]:
         console = _console(reactor, lambda show: session(show, quit_), quit_, greeting)
-        if is_full_terminal(options.environment):
+        # A log that is written to the terminal would be written across its screen.
+        if is_full_terminal(options.environment) and options.twistd["logfile"] != "-":
             console = TerminalConsole(reactor, options.claimed, control, otherwise=console, quit=quit_)
         console.setServiceParent(node)
     # Who closes the terminal wants us to end; who runs us without one has moved the log away.

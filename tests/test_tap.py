@@ -22,6 +22,7 @@ from p2pchat.addresses import Reactor
 from p2pchat.console import stdio
 from p2pchat.console.stdio import StdioConsole
 from p2pchat.node import Node
+from p2pchat.terminal.service import TerminalConsole
 from p2pchat.testing import MemoryHost, MemoryNetwork
 from p2pchat.trust.cards import fingerprint
 from tests.programs import ProgramTestCase
@@ -231,6 +232,26 @@ class ServiceTests(ProgramTestCase):
             self.assertEqual((self.reactor.stops, reopen.call_count), (stops, 1 - stops))
             node.stopService()
             self.network.advance(3)
+            self.end_programs()
+
+    def test_which_console(self) -> None:
+        """Who sits at a full terminal gets one, unless the log is written to it; others get plain lines."""
+        foreground = ("-n", "p2pchat", "--name", "alice", "--rendezvous", "none")
+        for words, term, has_terminal in (
+            (foreground, "xterm", True),
+            (foreground, "dumb", False),
+            (foreground, "", False),
+            (("-n", "-l", "-", *foreground[1:]), "xterm", False),
+            (foreground[1:], "xterm", False),
+        ):
+            with (
+                mock.patch.object(tap, "is_terminal", return_value=True),
+                mock.patch.object(tap.Options, "environment", {"TERM": term}),
+            ):
+                node = self.make(*words)
+            found = any(isinstance(service, TerminalConsole) for service in node)
+            has_lines = words[0] == "-n" and not has_terminal
+            self.assertEqual((found, self.console_of(node) is not None), (has_terminal, has_lines))
             self.end_programs()
 
     def test_terminal(self) -> None:
