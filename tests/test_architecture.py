@@ -44,9 +44,10 @@ FLOORS = {
     "keys_command": 6,
     "simulate_command": 7,
     "attach_command": 8,
-    "doctor_command": 9,
-    "command": 10,
-    "__main__": 11,
+    "doctor": 9,
+    "doctor_command": 10,
+    "command": 11,
+    "__main__": 12,
     "rendezvous_tap": 8,
     "tap": 8,
 }

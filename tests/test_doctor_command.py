@@ -15,10 +15,11 @@ from unittest import mock
 
 from twisted.internet.defer import Deferred
 
-from p2pchat import doctor_command
+from p2pchat import doctor, doctor_command
 from p2pchat.addresses import Address
 from p2pchat.command import main
-from p2pchat.doctor_command import DIAL_S, Doctor, DoctorOptions, Finding
+from p2pchat.doctor import DIAL_S, Doctor, Finding
+from p2pchat.doctor_command import DoctorOptions
 from p2pchat.options import EnvironmentOptions
 from p2pchat.rendezvous.client import REPLY_S
 from p2pchat.trust.keeping import load_identity
@@ -34,7 +35,7 @@ class DoctorTestCase(VillageTestCase):
         self.folder = Path(folder.name).resolve()
         self.environment: dict[str, str] = {}
         self.patch(EnvironmentOptions, "environment", self.environment)
-        self.patch(doctor_command, "_is_synchronised", lambda: None)
+        self.patch(doctor, "_is_synchronised", lambda: None)
 
     def options(self, *words: str) -> DoctorOptions:
         """Read a command line."""
@@ -44,10 +45,10 @@ class DoctorTestCase(VillageTestCase):
 
     def found(self, *words: str, seconds: float = 1.0) -> dict[str, Finding]:
         """Look, from a machine of its own; return what is found, by what it is about."""
-        doctor = Doctor(self.host("10.0.9.9"), self.options(*words))
+        looker = Doctor(self.host("10.0.9.9"), self.options(*words))
 
         async def look() -> dict[str, Finding]:
-            return {finding.about: finding async for finding in doctor.findings()}
+            return {finding.about: finding async for finding in looker.findings()}
 
         looking = Deferred.fromCoroutine(look())
         self.pass_time(seconds)
@@ -67,7 +68,7 @@ class MachineTests(DoctorTestCase):
 
     def test_names(self) -> None:
         """Whatever is looked at has a name for people."""
-        self.assertLessEqual(set(self.found()), set(doctor_command.ABOUT))
+        self.assertLessEqual(set(self.found()), set(doctor.ABOUT))
 
     def test_programs(self) -> None:
         """Which programs run is told."""
@@ -101,7 +102,7 @@ class MachineTests(DoctorTestCase):
             port = taken.getsockname()[1]
             words = ("--interface", "127.0.0.1", "--port", str(port))
             self.assert_found("port", False, f"port {port} cannot be used", *words)
-            self.patch(doctor_command, "DEFAULT_PORT", port)
+            self.patch(doctor, "DEFAULT_PORT", port)
             options = self.options("--interface", "127.0.0.1")
             options["port"] = None
             options.read_values()
@@ -115,7 +116,7 @@ class MachineTests(DoctorTestCase):
     def test_terminal(self) -> None:
         """What kind of terminal it is, and whether it shows all letters."""
         self.assert_found("terminal", None, "there would be plain lines")
-        self.patch(doctor_command, "is_full_terminal", lambda environment: True)
+        self.patch(doctor, "is_full_terminal", lambda environment: True)
         for encoding, is_well in (("UTF-8", True), ("utf8", True), ("ANSI_X3.4-1968", False)):
             with mock.patch("locale.getpreferredencoding", return_value=encoding):
                 self.assert_found("terminal", is_well, encoding)
@@ -127,13 +128,13 @@ class MachineTests(DoctorTestCase):
             (False, "timedatectl set-ntp true"),
             (None, "does not tell"),
         ):
-            self.patch(doctor_command, "_is_synchronised", lambda told=told: told)
+            self.patch(doctor, "_is_synchronised", lambda told=told: told)
             self.assert_found("clock", told, text)
 
     def test_runs_already(self) -> None:
         """Of a peer that runs it is told what that says, and nothing else is looked at."""
         client = mock.MagicMock()
-        self.patch(doctor_command, "Client", lambda folder: client)
+        self.patch(doctor, "Client", lambda folder: client)
         client.__enter__.return_value.ask.return_value = {"peer_id": "alice@lobby", "troubles": []}
         findings = self.found()
         self.assertEqual([*findings], ["programs", "peer", "clock"])
@@ -163,7 +164,7 @@ class SystemClockTests(DoctorTestCase):
         return self.original()
 
     def setUp(self) -> None:
-        self.original = doctor_command._is_synchronised
+        self.original = doctor._is_synchronised
         super().setUp()
 
 
@@ -207,7 +208,7 @@ class NetworkTests(DoctorTestCase):
         self.join("alice@lobby")
         self.pass_time(1)
         self.assert_found("name", False, "is registered at 10.0.1.1:7070 already", *self.there)
-        self.patch(doctor_command, "is_of_this_machine", lambda host: True)
+        self.patch(doctor, "is_of_this_machine", lambda host: True)
         self.assert_found("name", None, "or it is an old entry", *self.there)
 
     def test_peers(self) -> None:
@@ -228,15 +229,15 @@ class NetworkTests(DoctorTestCase):
     def test_outside(self) -> None:
         """Behind a router it says what is to be done; else that it cannot be seen from here."""
         self.assert_found("outside", None, "/status tells", *self.there)
-        self.patch(doctor_command, "_own_address", lambda there: ip_address("192.168.1.2"))
+        self.patch(doctor, "_own_address", lambda there: ip_address("192.168.1.2"))
         self.assert_found("outside", None, "/status tells", *self.there)
         far = ("--rendezvous", "203.0.114.1:5000")
         self.assert_found("outside", None, "192.168.1.2 in its own network", *far, seconds=30)
 
     def test_own_address(self) -> None:
         """The address of this machine is that which the system would take; of a name it is not asked."""
-        self.assertEqual(doctor_command._own_address(Address("127.0.0.1", 9)), ip_address("127.0.0.1"))
-        self.assertIsNone(doctor_command._own_address(Address("localhost", 9)))
+        self.assertEqual(doctor._own_address(Address("127.0.0.1", 9)), ip_address("127.0.0.1"))
+        self.assertIsNone(doctor._own_address(Address("localhost", 9)))
 
 
 class CommandTests(DoctorTestCase):
@@ -245,7 +246,7 @@ class CommandTests(DoctorTestCase):
     def runs(self, *words: str, findings: list[Finding]) -> tuple[int, str, str]:
         """Run the command, which finds this."""
 
-        async def found(doctor: Doctor) -> Any:
+        async def found(looker: Doctor) -> Any:
             for finding in findings:
                 yield finding
 

@@ -27,6 +27,7 @@ FOR_USERS = [
     "command",
     "console",
     "control_command",
+    "doctor",
     "doctor_command",
     "keys_command",
     "logfile",
