@@ -322,7 +322,8 @@ class MonthsTests(SystemTests):
         self.assertEqual(heard, [f"m{cycle}" for cycle in range(0, self.CYCLES, 10)])
         self.assertLessEqual({"rendezvous_lost", "rendezvous_found"}, kinds)
         (early, early_kib), (late, late_kib) = sizes
-        self.assertLessEqual(late, early)
+        # One that was just closed, or asks the rendezvous; what stayed behind each time would be hundreds.
+        self.assertLess(abs(late - early), 10)
         # The events that happened in between are kept, and are less than this.
         self.assertLess(late_kib - early_kib, 2048)
 
