@@ -19,7 +19,7 @@ from p2pchat.language import ntr, tr
 from p2pchat.links.dialler import DialFailed
 from p2pchat.links.link import Link
 from p2pchat.links.questions import LinkClosed
-from p2pchat.node import Node, NotLinked
+from p2pchat.node import READY_S, Node, NotLinked
 from p2pchat.protocol.errors import ProtocolError
 from p2pchat.protocol.names import Destination, PeerId, ToAll, ToNamespace, ToPeer
 from p2pchat.trust.trust import NothingToTrust
@@ -130,6 +130,9 @@ class Session:
             return
         number = next(self._count)
         done = self._node.publish(command.to, command.text)
+        if not done.called:
+            told = tr("To {destination}: waits for the first links, {seconds:.0f} s at most")
+            self._show(told.format(destination=visible_name(str(command.to)), seconds=READY_S))
         self._ask(done, lambda took: self._cast_done(number, command.to, took) if self._narrates else None)
 
     def _cast_done(self, number: int, to: Destination, took: int) -> str:

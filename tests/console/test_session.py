@@ -35,6 +35,15 @@ class SendingTests(ConsoleTestCase):
         self.assertEqual(bob.screen, ["[12:34:56] alice@UnB to @bob@UnB: good morning"])
         self.assertTrue(alice.session.is_idle)
 
+    def test_cast_at_the_start(self) -> None:
+        """In the first seconds a text to many waits for the first links, and says so."""
+        self.rendezvous()
+        alice = self.user("alice", **self.listed_at())
+        self.assertEqual(alice.types("/msg #UnB early"), ["To #UnB: waits for the first links, 5 s at most"])
+        self.user("bob", **self.listed_at())
+        self.pass_time(6)
+        self.assertEqual(alice.screen[-1], "#1 to #UnB: sent to 1 neighbour")
+
     def test_namespace_and_all(self) -> None:
         """A text to a namespace or to all shows to how many it went, and at the other end to whom it was."""
         alice, bob, carol = self.meet("alice", "bob", "carol@Giga")
