@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 import socket
 import sys
 import time
@@ -144,6 +145,8 @@ class Terminal:
 
     async def _show(self, reading: asyncio.Task[None]) -> None:
         """Run the screen until the user leaves, or the peer ends."""
+        # Else a signal would leave the terminal as a screen on which nobody sees what he types.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._leave)
         following = asyncio.create_task(self._follow_status())
         showing = asyncio.create_task(self.screen.app.run_async(set_exception_handler=False))
         try:

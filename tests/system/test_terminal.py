@@ -259,6 +259,15 @@ class AttachTests(ScreenTests):
         seat.sees("alice@lobby has ended.")
         self.assertEqual(seat.ended(), 0)
 
+    def test_terminated(self) -> None:
+        """A terminal that is told to end leaves the screen as it was, and the daemon alone."""
+        seat = self.attach("alice")
+        seat.sees("linked 1 of 1")
+        os.kill(seat.pid, signal.SIGTERM)
+        seat.sees("alice@lobby goes on.")
+        self.assertEqual(seat.ended(), 0)
+        self.assertIn(b"\x1b[?1049l", seat.raw)
+
     def test_refused(self) -> None:
         """Without a terminal, on a dumb one, or where nobody runs, it says so."""
         for environment, name, words, status in (
