@@ -44,6 +44,38 @@ class MessageTaken(Struct, frozen=True, gc=False):
     payload: str
 
 
+class MessageSought(Struct, frozen=True, gc=False):
+    """There is no way to the destination of a message of ours yet; one is looked for."""
+
+    msg_id: str
+    dst: PeerId
+
+
+class MessageWaits(Struct, frozen=True, gc=False):
+    """A message of ours could not be delivered yet. It is kept, and goes out when its destination is seen.
+
+    :param code: the name of what stands in the way, such as ``no_route`` or ``not confirmed``.
+    :param why: what happened, for people.
+    """
+
+    msg_id: str
+    dst: PeerId
+    code: str
+    why: str
+
+
+class MessageResumed(Struct, frozen=True, gc=False):
+    """A message of an earlier run has no outcome yet, and waits for its destination.
+
+    :param age_s: seconds since the user said it.
+    """
+
+    msg_id: str
+    dst: PeerId
+    payload: str
+    age_s: float
+
+
 class MessageSent(Struct, frozen=True, gc=False):
     """A message of ours was given to a link for the first time.
 
@@ -203,6 +235,15 @@ class PeersNotKept(Struct, frozen=True, gc=False):
     why: str
 
 
+class StoreTold(Struct, frozen=True, gc=False):
+    """Something is wrong with the file that keeps messages, or is right again.
+
+    :param what: what happened, and what that means, for people.
+    """
+
+    what: str
+
+
 class Warned(Struct, frozen=True, gc=False):
     """Something that the user should know of a message to a peer."""
 
@@ -220,6 +261,9 @@ class LineTraced(Struct, frozen=True, gc=False):
 Event = (
     MessageArrived
     | MessageTaken
+    | MessageSought
+    | MessageWaits
+    | MessageResumed
     | MessageSent
     | MessageConfirmed
     | MessageFailed
@@ -236,6 +280,7 @@ Event = (
     | KeyRefused
     | KeyMissing
     | PeersNotKept
+    | StoreTold
     | Warned
     | LineTraced
 )

@@ -39,6 +39,8 @@ from p2pchat.rendezvous.server import RendezvousServer
 from p2pchat.routing.delivery import Delivery
 from p2pchat.routing.router import Router
 from p2pchat.settings import SHARED_RENDEZVOUS, Settings
+from p2pchat.store.nothing import Nothing
+from p2pchat.store.store import Store
 from p2pchat.telling import Telling
 from p2pchat.ticking import Ticking
 from p2pchat.trust.keys import Keys
@@ -59,6 +61,7 @@ class Node(MultiService):
     :param random: returns a float from 0 to 1, for jitter.
     :param timestamp: the time of day as ``YYYY-MM-DDTHH:MM:SSZ``.
     :param keys: None: nothing is encrypted or signed, and everybody may come under any name.
+    :param store: where messages are kept; None: nothing is kept, and what cannot be delivered at once fails.
     """
 
     _log = Logger()
@@ -73,11 +76,13 @@ class Node(MultiService):
         random: Callable[[], float],
         timestamp: Callable[[], str],
         keys: Keys | None = None,
+        store: Store | None = None,
     ) -> None:
         super().__init__()
         self.own = own
         self.settings = settings
         self._reactor = reactor
+        self._new_id = new_id
         self._is_stopping = False
         self._first_round_over = settings.rendezvous is None
         self._ticking = Ticking(reactor, self._look, lambda: self._is_waiting)
@@ -86,10 +91,15 @@ class Node(MultiService):
         self.newcomers: set[PeerId] = set()
         self._sizes: list[Callable[[], dict[str, int]]] = []
         self.rendezvous: RendezvousServer | None = None
-        self._telling = Telling(self._seek, self._why_not_linked, lambda peer: self.gate.is_verified(peer))
+        self.store = store or Nothing()
+        self._telling = Telling(
+            own, self.store, self._seek, self._why_not_linked, lambda peer: self.gate.is_verified(peer)
+        )
         self._tell = self._telling.tell
         self.gate = Gate(keys, self._telling, reactor.seconds, lambda: self.switchboard)
-        self.router = Router(own, self._telling, reactor.seconds, new_id, self.gate.seals)
+        self.router = Router(
+            own, self._telling, reactor.seconds, new_id, self.gate.seals, keeps=self.store.is_lasting
+        )
         self.casts = Casts(self.router.publish)
         self.switchboard = Switchboard(
             reactor,
@@ -146,16 +156,20 @@ class Node(MultiService):
     # The service.
 
     def startService(self) -> None:
-        """Listen, dial, register.
+        """Listen, dial, register; and take up the messages of the last run that have no outcome yet.
 
         :raises CannotListenError: the port that was asked for is taken.
         """
+        self._resume()
         super().startService()
         self._log.info("{own!a} listens on port {port}", own=self.own, port=self.switchboard.port)
         self._ticking.start()
 
     def stopService(self) -> Deferred[None]:
-        """Say BYE to all and unregister; fires within about 2 s. Open messages end as not confirmed."""
+        """Say BYE to all and unregister; fires within about 2 s.
+
+        Messages whose outcome is open are kept for the next start, or end as not confirmed.
+        """
         self._log.info("{own!a} stops", own=self.own)
         self._is_stopping = True
         self._ticking.stop()
@@ -164,7 +178,7 @@ class Node(MultiService):
         if self.rendezvous is not None and self.registration is not None:
             self.registration.forget_server()
         stopped: Deferred[None] = super().stopService()
-        return stopped.addBoth(self._close_gate)
+        return stopped.addBoth(self._close)
 
     def listen(self, listener: Callable[[events.Event], None]) -> Callable[[], None]:
         """Tell *listener* every event from now on, until what is returned is called."""
@@ -195,6 +209,18 @@ class Node(MultiService):
         delivery = self.router.send(dst, payload)
         self._ticking.hurry()
         return delivery
+
+    def kept(self) -> list[Delivery]:
+        """Return the messages to one peer that have no outcome yet, in the order in which they were said."""
+        return list(self.router.pending)
+
+    def cancel(self, msg_id: str) -> bool:
+        """Give up a message whose outcome is open; False where there is none."""
+        delivery = self.router.pending.get(msg_id)
+        if delivery is None:
+            return False
+        self.router.cancel(delivery)
+        return True
 
     def publish(self, to: ToNamespace | ToAll, payload: str) -> Deferred[int]:
         """Send a text to many; fires with the number of neighbours that it went to.
@@ -250,6 +276,7 @@ class Node(MultiService):
             **self.router.sizes(),
             **self.switchboard.sizes(),
             **self.gate.sizes(),
+            **self.store.sizes(),
             "casts_waiting": len(self.casts),
             "roster": len(self.roster),
             **{name: count for sizes in self._sizes for name, count in sizes().items()},
@@ -329,6 +356,8 @@ class Node(MultiService):
         self._first_round_over = True
         if changes:
             self.switchboard.set_roster(self.roster)
+            for peer_id in (*changes.came, *changes.moved):
+                self.router.noticed(peer_id)
             self._tell(events.RosterChanged(changes.came, changes.left, changes.moved))
 
     def name_taken(self, address: Address) -> None:
@@ -352,12 +381,19 @@ class Node(MultiService):
     # Inside.
 
     def _cast_sent(self, took: int, to: ToNamespace | ToAll, payload: str) -> int:
-        self._tell(events.CastSent(str(to), payload, took))
+        self._telling.cast_sent(self._new_id(), str(to), payload, took)
         return took
 
-    def _close_gate(self, result: Any) -> Any:
+    def _resume(self) -> None:
+        """Take up the messages of an earlier run."""
+        for kept in self.store.open(str(self.own), lambda what: self._tell(events.StoreTold(what))):
+            age_s = max(0.0, (self.store.now_ms() - kept.at_ms) / 1000)
+            delivery = self.router.resume(kept.msg_id, PeerId(kept.dst), kept.text, age_s)
+            self._tell(events.MessageResumed(kept.msg_id, delivery.dst, kept.text, age_s))
+
+    def _close(self, result: Any) -> Any:
         self.gate.close()
-        return result
+        return self.store.close().addCallback(lambda _: result)
 
     def _make_registration(self, random: Callable[[], float]) -> Registration | None:
         if self.settings.rendezvous is None:
@@ -422,6 +458,7 @@ class Node(MultiService):
         """Look after what is due."""
         self.router.tick()
         self.gate.tick()
+        self.store.tick()
         if not self.casts.is_open and self._may_cast():
             self.casts.open()
 

@@ -1,4 +1,4 @@
-"""What a node tells its listeners."""
+"""What a node tells its listeners, once it is written down."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from p2pchat.protocol.names import PeerId
 from p2pchat.protocol.protection import Protection
 from p2pchat.routing.delivery import Delivery, State
 from p2pchat.routing.neighbourhood import Neighbour, hops_of
+from p2pchat.store.entries import Arrival, Cast, Outcome, Outgoing
+from p2pchat.store.store import Store
 from p2pchat.trust.cards import fingerprint
 
 
 class Telling:
     """Turns what happens to messages into events: `routing.router.House`. The node creates and owns it.
 
+    :param own: who we are.
+    :param store: where messages are written down.
     :param seek: tries to get a link with a peer.
     :param why_not_linked: says what came of that, for people; nothing where there is a link.
     :param is_verified: says whether the user knows a peer for sure.
@@ -28,12 +32,16 @@ class Telling:
 
     def __init__(
         self,
+        own: PeerId,
+        store: Store,
         seek: Callable[[PeerId], None],
         why_not_linked: Callable[[PeerId], str],
         is_verified: Callable[[PeerId], bool],
     ) -> None:
         self.listeners: list[Callable[[events.Event], None]] = []
         self.seek = seek
+        self._own = own
+        self._store = store
         self._why_not_linked = why_not_linked
         self._is_verified = is_verified
 
@@ -46,21 +54,69 @@ class Telling:
                 # A listener's fault must not become the fault of the peer whose message it was.
                 self._log.failure("a listener failed")
 
-    def show(self, neighbour: Neighbour, message: Send | Pub, protection: Protection) -> None:
-        """Tell a message that arrived."""
+    def arrived(
+        self,
+        neighbour: Neighbour,
+        message: Send | Pub,
+        protection: Protection,
+        by_text: bool,
+        then: Callable[[bool], None],
+    ) -> None:
+        """Write a message down, and tell it if no run before us did."""
         is_cast = isinstance(message, Pub)
         via, is_plain = neighbour.peer_id, neighbour.plain
         # The ttl of a plain peer tells nothing.
         hops = 1 if via == message.src else hops_of(message.ttl)
         src, dst, payload = message.src, message.dst, message.payload
         is_verified = self._is_verified(PeerId(src))
-        self.tell(
-            events.MessageArrived(src, dst, payload, is_cast, via, is_plain, hops, protection, is_verified)
+        event = events.MessageArrived(
+            src, dst, payload, is_cast, via, is_plain, hops, protection, is_verified
         )
 
-    def taken(self, delivery: Delivery) -> None:
-        """Tell that a message of ours was accepted."""
+        def written(is_new: bool) -> None:
+            if is_new:
+                self.tell(event)
+            then(is_new)
+
+        arrival = Arrival(
+            msg_id=message.msg_id,
+            author=src,
+            conversation=self._conversation(message),
+            text=payload,
+            at_ms=self._store.now_ms(),
+            via=str(via),
+            hops=hops,
+            protection=protection.value,
+            is_plain=is_plain,
+            is_verified=is_verified,
+            by_text=by_text,
+        )
+        self._store.receive(arrival, written)
+
+    def after_all(self, then: Callable[[], None]) -> None:
+        """Go on once all that arrived before is written down."""
+        self._store.after_all(then)
+
+    def _conversation(self, message: Send | Pub) -> str:
+        """Return in which conversation a message was said; the dst of a cast has many forms (9.12)."""
+        if isinstance(message, Send) or message.dst == self._own:
+            return f"@{message.src}"
+        return "*" if message.dst in ("", "*") else f"#{message.dst.removeprefix('#')}"
+
+    def taken(self, delivery: Delivery, then: Callable[[], None]) -> None:
+        """Tell that a message of ours was accepted, and write it down; *then* it may go."""
         self.tell(events.MessageTaken(delivery.msg_id, delivery.dst, delivery.payload))
+        at_ms = self._store.now_ms()
+        self._store.keep(Outgoing(delivery.msg_id, str(delivery.dst), delivery.payload, at_ms), then)
+
+    def seeks(self, delivery: Delivery) -> None:
+        """Tell that a way to the destination of a message is looked for."""
+        self.tell(events.MessageSought(delivery.msg_id, delivery.dst))
+
+    def waits(self, delivery: Delivery) -> None:
+        """Tell that a message could not be delivered yet, and why."""
+        why = self._whole_why(delivery)
+        self.tell(events.MessageWaits(delivery.msg_id, delivery.dst, delivery.code, why))
 
     def sent(self, delivery: Delivery) -> None:
         """Tell that a message is on its way."""
@@ -72,12 +128,21 @@ class Telling:
         if delivery.state is State.CONFIRMED:
             took_s, tries, via = delivery.took_s, delivery.tries, delivery.via
             self.tell(events.MessageConfirmed(msg_id, dst, took_s, tries, via, delivery.is_proved))
-            return
-        why = delivery.why
-        not_linked = self._why_not_linked(dst)
-        if delivery.code == ErrorCode.NO_ROUTE and not_linked:
-            why += f"; {not_linked}"
-        self.tell(events.MessageFailed(msg_id, dst, delivery.payload, delivery.code, why))
+        else:
+            why = self._whole_why(delivery)
+            self.tell(events.MessageFailed(msg_id, dst, delivery.payload, delivery.code, why))
+        self._store.settle(msg_id, _outcome(delivery))
+
+    def cast_sent(self, msg_id: str, dst: str, payload: str, took: int) -> None:
+        """Tell that a message of ours to many was sent, and write it down."""
+        self.tell(events.CastSent(dst, payload, took))
+        self._store.said(Cast(msg_id, str(self._own), dst, payload, self._store.now_ms(), took))
+
+    def _whole_why(self, delivery: Delivery) -> str:
+        """Return why a message was not delivered, and what came of dialling its destination."""
+        not_linked = self._why_not_linked(delivery.dst)
+        is_about_links = delivery.code == ErrorCode.NO_ROUTE and not_linked
+        return f"{delivery.why}; {not_linked}" if is_about_links else delivery.why
 
     def warn(self, peer_id: PeerId, text: str) -> None:
         """Tell the user something about a message to a peer."""
@@ -98,3 +163,17 @@ class Telling:
     def complained(self, neighbour: Neighbour, error: Error) -> None:
         """Tell what a peer complains about."""
         self.tell(events.PeerComplained(neighbour.peer_id, error.reason, error.detail, error.ref))
+
+
+def _outcome(delivery: Delivery) -> Outcome:
+    is_confirmed = delivery.state is State.CONFIRMED
+    return Outcome(
+        is_confirmed=is_confirmed,
+        code="" if is_confirmed else delivery.code,
+        why="" if is_confirmed else delivery.why,
+        via=str(delivery.via),
+        protection=delivery.protection.value,
+        took_s=delivery.took_s,
+        tries=delivery.tries,
+        is_proved=delivery.is_proved,
+    )

@@ -66,11 +66,30 @@ class Station:
     def line_traced(self, peer_id: PeerId, line: bytes) -> None:
         """Nobody watches."""
 
-    def show(self, neighbour: routing.Neighbour, message: Send | Pub, protection: Protection) -> None:
+    def arrived(
+        self,
+        neighbour: routing.Neighbour,
+        message: Send | Pub,
+        protection: Protection,
+        by_text: bool,
+        then: Callable[[bool], None],
+    ) -> None:
         """Note it."""
         self.shown.append(message.payload)
+        then(True)
 
-    def taken(self, delivery: Delivery) -> None:
+    def after_all(self, then: Callable[[], None]) -> None:
+        """Nothing is written down."""
+        then()
+
+    def taken(self, delivery: Delivery, then: Callable[[], None]) -> None:
+        """Nobody watches."""
+        then()
+
+    def seeks(self, delivery: Delivery) -> None:
+        """Nobody watches."""
+
+    def waits(self, delivery: Delivery) -> None:
         """Nobody watches."""
 
     def sent(self, delivery: Delivery) -> None:

@@ -23,6 +23,7 @@ FLOORS = {
     "links": 1,
     "routing": 1,
     "rendezvous": 1,
+    "store": 1,
     "events": 2,
     "settings": 2,
     "trust": 2,

@@ -123,10 +123,7 @@ class Session:
     def _say(self, command: commands.Say) -> None:
         self.last = command.to
         if isinstance(command.to, ToPeer):
-            delivery = self._node.send(command.to.peer_id, command.text)
-            if self._narrates and not (delivery.is_over or delivery.tries):
-                title = self._title(delivery.msg_id, delivery.dst)
-                self._show(tr("{title}: not linked yet, looking for a way").format(title=title))
+            self._node.send(command.to.peer_id, command.text)
             return
         number = next(self._count)
         done = self._node.publish(command.to, command.text)
@@ -274,6 +271,9 @@ class Session:
         match event:
             case events.MessageArrived():
                 self._show(rendering.arrived(event, self._clock_time()))
+            case events.MessageSought(msg_id=msg_id, dst=dst):
+                title = self._title(msg_id, dst)
+                self._show(tr("{title}: not linked yet, looking for a way").format(title=title))
             case events.MessageSent(msg_id=msg_id, dst=dst, via=via, protection=protection):
                 how = marks.through(via, dst) + marks.lacks(protection)
                 self._show(tr("{title}: sent{how}").format(title=self._title(msg_id, dst), how=how))

@@ -23,13 +23,22 @@ ACK_WAITS_S = (5.0, 7.5, 10.0)
 #: not keep a message going round for ever.
 MAX_REROUTED = 3
 
+#: Seconds after which no relay remembers a copy any more, so that copies may be numbered from 1 again.
+FORGOTTEN_S = 180.0
+
 #: Messages that may wait for their outcome at once. What is beyond is refused as `busy`.
 MAX_PENDING = 10_000
 
 
 class State(Enum):
-    """Where a message is."""
+    """Where a message is.
 
+    New ones are being written down, or stand behind others to the same peer. Waiting ones could not be
+    delivered, and are tried again later.
+    """
+
+    NEW = "new"
+    WAITING = "waiting"
     SEEKING = "seeking"
     SENT = "sent"
     CONFIRMED = "confirmed"
@@ -39,6 +48,7 @@ class State(Enum):
 class Delivery(Struct, eq=False, gc=False):
     """One message to one peer, from the user's word to its outcome. The sender creates it.
 
+    :param number: which message of ours it is: those to one peer go in this order.
     :param began_at_s: when the user said it, in seconds of the router's clock.
     :param deadline_s: when something is due: half of the wait for the ACK, its end, the end of a search.
     :param tries: how often it was sent.
@@ -60,6 +70,9 @@ class Delivery(Struct, eq=False, gc=False):
     :param card_by_s: when the card of its destination is waited for no longer; 0 where it never was.
     :param protection: who else can read or change the last try.
     :param is_proved: with `State.CONFIRMED`, nobody but the destination can have said so.
+    :param rounds: how often it was given up for a while.
+    :param is_told_sought: the user was told that a way to its destination is looked for.
+    :param is_told_waiting: the user was told that it waits.
     :param trouble: what a peer said about it on the way, for the case that it fails.
     """
 
@@ -68,7 +81,8 @@ class Delivery(Struct, eq=False, gc=False):
     payload: str
     began_at_s: float
     deadline_s: float
-    state: State = State.SEEKING
+    number: int = 0
+    state: State = State.NEW
     tries: int = 0
     copies: int = 0
     rerouted: int = 0
@@ -89,6 +103,23 @@ class Delivery(Struct, eq=False, gc=False):
     card_by_s: float = 0.0
     protection: Protection = Protection.NONE
     is_proved: bool = False
+    rounds: int = 0
+    is_told_sought: bool = False
+    is_told_waiting: bool = False
+
+    def begin_again(self, now_s: float) -> None:
+        """Forget how the tries of the last round went: the next ones are counted anew.
+
+        It is sealed anew too, since what is old is taken for a replay.
+        """
+        self.rounds += 1
+        if now_s - self.sent_at_s >= FORGOTTEN_S:
+            self.copies = 0
+        self.tries = self.rerouted = self.refusals = self.refused = 0
+        self.hops = self.beside = ()
+        self.refusal = self.trouble = self.sig = ""
+        self.card_by_s = 0.0
+        self.wrapped = None
 
     @property
     def counted(self) -> int:
@@ -108,49 +139,74 @@ class Delivery(Struct, eq=False, gc=False):
 
 @attrs.define
 class Deliveries:
-    """Those whose outcome is open, by msg_id. The sender creates, owns and ends it."""
+    """Those whose outcome is open, by msg_id. The sender creates, owns and ends it.
+
+    Those that rest, for nobody knows how long, are apart, so that nobody looks at them several times a
+    second.
+    """
 
     _open: dict[str, Delivery] = attrs.Factory(dict)
+    _resting: dict[str, Delivery] = attrs.Factory(dict)
 
     def __len__(self) -> int:
+        """Return how many are under way."""
         return len(self._open)
 
     def __iter__(self) -> Iterator[Delivery]:
-        return iter(list(self._open.values()))
+        """Yield all, those that rest too, in the order in which the user said them."""
+        return iter(sorted([*self._open.values(), *self._resting.values()], key=_number))
+
+    @property
+    def resting(self) -> int:
+        """How many rest."""
+        return len(self._resting)
 
     @property
     def full(self) -> bool:
         """No more can be taken."""
-        return len(self._open) >= MAX_PENDING
+        return len(self._open) + len(self._resting) >= MAX_PENDING
 
     def add(self, delivery: Delivery) -> None:
         """Await the outcome of *delivery*."""
+        self._resting.pop(delivery.msg_id, None)
         self._open[delivery.msg_id] = delivery
+
+    def rest(self, delivery: Delivery) -> None:
+        """Await it, while nothing is done about it."""
+        self._open.pop(delivery.msg_id, None)
+        self._resting[delivery.msg_id] = delivery
 
     def get(self, msg_id: str) -> Delivery | None:
         """Find the one that an answer is about."""
-        return self._open.get(msg_id)
+        return self._open.get(msg_id) or self._resting.get(msg_id)
 
     def close(self, delivery: Delivery) -> None:
         """Its outcome is known."""
         self._open.pop(delivery.msg_id, None)
+        self._resting.pop(delivery.msg_id, None)
 
     def to(self, dst: str, state: State) -> list[Delivery]:
-        """Those to one peer that are in *state*, oldest first."""
-        return [
+        """Those under way to one peer that are in *state*, oldest first."""
+        found = [
             delivery for delivery in self._open.values() if delivery.dst == dst and delivery.state is state
         ]
+        return sorted(found, key=_number)
 
     def through(self, hop: str) -> list[Delivery]:
         """Those that were sent to one neighbour last, and not answered, oldest first."""
-        return [
+        found = [
             delivery
             for delivery in self._open.values()
             if delivery.via == hop and delivery.state is State.SENT
         ]
+        return sorted(found, key=_number)
 
     def sweep(self, now_s: float, overdue: Callable[[Delivery], None]) -> None:
         """Call *overdue* with each whose deadline has passed."""
         for delivery in [found for found in self._open.values() if found.deadline_s <= now_s]:
             if delivery.msg_id in self._open:  # an outcome that is told may bring about another
                 overdue(delivery)
+
+
+def _number(delivery: Delivery) -> int:
+    return delivery.number

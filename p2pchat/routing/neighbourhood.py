@@ -67,6 +67,7 @@ class Tally:
     rerouted: int = 0
     confirmed: int = 0
     failed: int = 0
+    postponed: int = 0
     cast: int = 0
     received: int = 0
     duplicates: int = 0

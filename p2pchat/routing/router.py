@@ -58,8 +58,23 @@ SWEEP_S = 5.0
 class House(Outcomes, Protocol):
     """What the router makes happen: the node."""
 
-    def show(self, neighbour: Neighbour, message: Send | Pub, protection: Protection) -> None:
-        """Show a message to the user; it is the first time."""
+    def arrived(
+        self,
+        neighbour: Neighbour,
+        message: Send | Pub,
+        protection: Protection,
+        by_text: bool,
+        then: Callable[[bool], None],
+    ) -> None:
+        """Take a message that this run has not seen: write it down, show it if it is new, and go on.
+
+        :param by_text: its source may use a msg_id for several texts.
+        :param then: to be called once it is written down, and told whether it was new. In the order of the
+            calls.
+        """
+
+    def after_all(self, then: Callable[[], None]) -> None:
+        """Call *then* once all that arrived before is written down."""
 
     def seek(self, dst: PeerId) -> None:
         """Try to get a link with *dst*, if it is known where it is."""
@@ -75,6 +90,7 @@ class Router:
     :param now: monotonic seconds.
     :param new_id: makes a msg_id.
     :param trust: seals, signs and checks; None: nobody does.
+    :param keeps: messages of ours that cannot be delivered wait until they can.
     """
 
     def __init__(
@@ -84,6 +100,7 @@ class Router:
         now: Callable[[], float],
         new_id: Callable[[], str],
         trust: Trust | None = None,
+        keeps: bool = False,
     ) -> None:
         self.complaints = Allowance(COMPLAINTS_PER_S)
         self.hood = Neighbourhood(own, now, new_id)
@@ -94,7 +111,7 @@ class Router:
         self.returns = Returns(self.hood, trails)
         self.flood = Flood(self.hood)
         self.envelopes = Envelopes(self.hood, self._trust)
-        self.sender = Sender(self.hood, self.discovery, house, self.envelopes, self._trust)
+        self.sender = Sender(self.hood, self.discovery, house, self.envelopes, self._trust, keeps)
         self._own = own
         self._house = house
         self._now = now
@@ -136,6 +153,7 @@ class Router:
         """Tell how much is held in each table, and what had no room."""
         return {
             "pending": len(self.pending),
+            "messages_kept": self.pending.resting,
             "routes": len(self.routes),
             "routes_evicted": self.routes.evicted,
             "questions_open": len(self.discovery),
@@ -169,13 +187,26 @@ class Router:
         """End everything that is open: the node stops."""
         self.sender.give_up(why)
 
+    def resume(self, msg_id: str, dst: PeerId, payload: str, age_s: float) -> Delivery:
+        """Take a message of an earlier run; see `Sender.resume`."""
+        return self.sender.resume(msg_id, dst, payload, age_s)
+
+    def cancel(self, delivery: Delivery) -> None:
+        """Give up a message, as the user wants it."""
+        self.sender.cancel(delivery)
+
     # What happens around us.
 
     def neighbour_up(self, neighbour: Neighbour) -> None:
         """A link with a peer stands: what waited for it can go."""
         self.hood.arrive(neighbour)
         self.discovery.noticed(neighbour.peer_id)
+        self.sender.noticed(neighbour.peer_id, is_new=True)
         self.discovery.neighbour_up(neighbour)
+
+    def noticed(self, peer_id: PeerId) -> None:
+        """It is known anew where a peer is: what is kept for it is tried."""
+        self.sender.noticed(peer_id, is_new=True)
 
     def neighbour_down(self, neighbour: Neighbour, why: str) -> None:
         """The last link with a peer has ended: what it did not confirm goes again over another way."""
@@ -223,6 +254,8 @@ class Router:
     def _on_send(self, neighbour: Neighbour, message: Send, line: bytes) -> None:
         if message.src != neighbour.peer_id:
             self._learn(neighbour, message.src, message.ttl)
+        else:
+            self.sender.noticed(message.src)
         if message.dst != self._own:
             self.relay.on_send(neighbour, message, line)
             return
@@ -231,8 +264,6 @@ class Router:
         if message.sealed is not UNSET or not is_straight(neighbour, message):
             message, protection = self._unwrap(neighbour, message)
         self._show_once(neighbour, message, protection)
-        if message.require_ack and not self.envelopes.confirm(neighbour, message):
-            self.tally.confirmations_refused += 1
 
     def _on_pub(self, neighbour: Neighbour, message: Pub, line: bytes) -> None:
         if message.src == self._own and not neighbour.plain:
@@ -279,7 +310,7 @@ class Router:
 
     def _on_who_has(self, neighbour: Neighbour, message: WhoHas, line: bytes) -> None:
         self.discovery.on_who_has(neighbour, message, line)
-        self.discovery.noticed(message.src)
+        self._notice(message.src)
 
     def _on_report(
         self, neighbour: Neighbour, message: RelayOk | RelayFail | TtlExpired, line: bytes
@@ -306,7 +337,12 @@ class Router:
 
     def _learn(self, neighbour: Neighbour, src: str, ttl: int) -> None:
         self.hood.learn(src, neighbour, hops_of(ttl))
+        self._notice(src)
+
+    def _notice(self, src: str) -> None:
+        """A peer was heard of, and maybe there is a way to it now."""
         self.discovery.noticed(src)
+        self.sender.noticed(src)
 
     def _concerns_us(self, dst: str) -> bool:
         """Whether a PUB is shown: clients write its dst in many ways (9.12)."""
@@ -319,21 +355,33 @@ class Router:
             raise ProtocolError(ErrorCode.UNAUTHORIZED, detail, ref=message.msg_id)
 
     def _show_once(self, neighbour: Neighbour, message: Send | Pub, protection: Protection) -> None:
-        if self._is_new(neighbour, message):
-            self.tally.received += 1
-            self._house.show(neighbour, message, protection)
+        """Show a message that was not shown yet, and confirm it once it is sure that it is not lost here."""
+        # Some plain clients count seconds for a msg_id, so theirs is not enough (9.13). Whether a source
+        # behind a relay is one of them is not known here.
+        by_text = neighbour.plain or neighbour.peer_id != message.src
+
+        def written(is_new: bool) -> None:
+            if is_new:
+                self.tally.received += 1
+            else:
+                self.tally.duplicates += 1  # an earlier run has shown it
+            self._confirm(neighbour, message)
+
+        if self._is_new(message, by_text):
+            self._house.arrived(neighbour, message, protection, by_text, written)
         else:
-            self.tally.duplicates += 1
+            # The first copy is perhaps being written down.
+            self._house.after_all(lambda: written(False))
 
-    def _is_new(self, neighbour: Neighbour, message: Send | Pub) -> bool:
-        """Whether a message was not shown yet.
+    def _confirm(self, neighbour: Neighbour, message: Send | Pub) -> None:
+        if isinstance(message, Send) and message.require_ack:
+            self.tally.confirmations_refused += not self.envelopes.confirm(neighbour, message)
 
-        Some plain clients count seconds for a msg_id, so theirs is not enough (9.13). Whether a source
-        behind a relay is one of them is not known here.
-        """
+    def _is_new(self, message: Send | Pub, by_text: bool) -> bool:
+        """Whether a message was not seen by this run."""
         short = (message.src, message.msg_id)
         whole = (message.src, message.msg_id, message.payload)
-        if neighbour.peer_id == message.src and not neighbour.plain:
+        if not by_text:
             self._seen.is_new(whole)  # a copy may follow over a relay
             return self._seen.is_new(short)
         self._seen.is_new(short)

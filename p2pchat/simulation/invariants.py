@@ -28,6 +28,7 @@ _GENERATION = 2 * recent.MAX_KEYS
 #: events.
 BOUNDS = {
     "pending": delivery.MAX_PENDING,
+    "messages_kept": delivery.MAX_PENDING,
     "routes": routes.MAX_ROUTES + switchboard.MAX_LINKS,
     "questions_open": discovery.MAX_QUESTIONS,
     "questions_remembered": 2 * _GENERATION,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -80,10 +81,33 @@ class Neighbour:
         return [json.loads(line) for line in self.lines]
 
 
+class Disk:
+    """Goes on at once, or when a test lets it."""
+
+    def __init__(self) -> None:
+        self.is_slow = False
+        self._waiting: list[Callable[[], None]] = []
+
+    def write(self, then: Callable[[], None]) -> None:
+        """Go on, now or later."""
+        self._waiting.append(then)
+        if not self.is_slow:
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Go on with all that waits."""
+        while self._waiting:
+            self._waiting.pop(0)()
+
+
 class House:
     """Takes notes of what a router makes happen; `router.House`."""
 
     def __init__(self) -> None:
+        self.disk = Disk()
+        self.told_sought: list[Delivery] = []
+        #: What waits, with code and reason of that time.
+        self.postponed: list[tuple[Delivery, str, str]] = []
         self.shown: list[Send | Pub] = []
         self.accepted: list[Delivery] = []
         self.began: list[Delivery] = []
@@ -92,13 +116,34 @@ class House:
         self.warnings: list[tuple[PeerId, str]] = []
         self.complaints: list[Error] = []
 
-    def show(self, neighbour: routing.Neighbour, message: Send | Pub, protection: Protection) -> None:
+    def arrived(
+        self,
+        neighbour: routing.Neighbour,
+        message: Send | Pub,
+        protection: Protection,
+        by_text: bool,
+        then: Callable[[bool], None],
+    ) -> None:
         """Note it."""
         self.shown.append(message)
+        self.disk.write(lambda: then(True))
 
-    def taken(self, delivery: Delivery) -> None:
+    def after_all(self, then: Callable[[], None]) -> None:
+        """Go on."""
+        self.disk.write(then)
+
+    def taken(self, delivery: Delivery, then: Callable[[], None]) -> None:
         """Note it."""
         self.accepted.append(delivery)
+        self.disk.write(then)
+
+    def seeks(self, delivery: Delivery) -> None:
+        """Note it."""
+        self.told_sought.append(delivery)
+
+    def waits(self, delivery: Delivery) -> None:
+        """Note it."""
+        self.postponed.append((delivery, delivery.code, delivery.why))
 
     def sent(self, delivery: Delivery) -> None:
         """Note it."""

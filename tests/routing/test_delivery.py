@@ -14,7 +14,7 @@ CAROL = PeerId("carol@UnB")
 
 def a_delivery(msg_id: str, dst: PeerId = BOB, deadline_s: float = 5.0) -> Delivery:
     """Return a delivery that seeks a link."""
-    return Delivery(msg_id, dst, "hi", 0.0, deadline_s)
+    return Delivery(msg_id, dst, "hi", 0.0, deadline_s, state=State.SEEKING)
 
 
 class DeliveriesTests(SynchronousTestCase):
@@ -82,10 +82,37 @@ class DeliveriesTests(SynchronousTestCase):
         self.assertTrue(self.open.full)
 
     def test_over(self) -> None:
-        """Confirmed and failed are outcomes, seeking and sent are not."""
+        """Confirmed and failed are outcomes, all else is none."""
         one = a_delivery("m1")
         over = []
         for state in State:
             one.state = state
-            over.append((state.name, one.is_over))
-        self.assertEqual(over, [("SEEKING", False), ("SENT", False), ("CONFIRMED", True), ("FAILED", True)])
+            over.append(one.is_over)
+        self.assertEqual(
+            [state for state, is_over in zip(State, over, strict=True) if is_over],
+            [State.CONFIRMED, State.FAILED],
+        )
+
+    def test_at_rest(self) -> None:
+        """One that rests is found and listed in its place, and never overdue; it may wake again."""
+        first, second = a_delivery("m1"), a_delivery("m2")
+        first.number, second.number = 1, 2
+        self.open.add(first)
+        self.open.add(second)
+        self.open.rest(first)
+        self.assertEqual((len(self.open), self.open.resting), (1, 1))
+        self.assertEqual((self.open.get("m1"), list(self.open)), (first, [first, second]))
+        overdue: list[Delivery] = []
+        self.open.sweep(9.0, overdue.append)
+        self.assertEqual(overdue, [second])
+        self.open.add(first)
+        self.assertEqual((len(self.open), self.open.resting), (2, 0))
+        self.open.rest(first)
+        self.open.close(first)
+        self.assertEqual((self.open.get("m1"), self.open.resting), (None, 0))
+
+    def test_full_of_what_rests(self) -> None:
+        """What rests counts as well."""
+        self.patch(module, "MAX_PENDING", 1)
+        self.open.rest(a_delivery("m1"))
+        self.assertTrue(self.open.full)

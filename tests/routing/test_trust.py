@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import UNSET
 from msgspec.structs import replace
 
@@ -94,15 +96,23 @@ class TrustTestCase(RouterTestCase):
         self.protections: list[Protection] = []
         self.router = Router(ALICE, self.house, lambda: self.now_s, self._new_id, self.stamps)
         self.ids = 0
-        self.patch(self.house, "show", self._show)
+        self.patch(self.house, "arrived", self._arrived)
 
     def _new_id(self) -> str:
         self.ids += 1
         return f"a{self.ids}"
 
-    def _show(self, neighbour: Neighbour, message: Send | Pub, protection: Protection) -> None:
+    def _arrived(
+        self,
+        neighbour: Neighbour,
+        message: Send | Pub,
+        protection: Protection,
+        by_text: bool,
+        then: Callable[[bool], None],
+    ) -> None:
         self.house.shown.append(message)
         self.protections.append(protection)
+        then(True)
 
     def encrypted(self, peer_id: str = BOB) -> Neighbour:
         """Let an encrypted link come up."""

@@ -31,6 +31,7 @@ EVENTS = {
     "rerouted",
     "confirmed",
     "failed",
+    "postponed",
     "cast",
     "received",
     "duplicates",

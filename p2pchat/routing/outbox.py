@@ -1,0 +1,210 @@
+"""Messages of ours that wait for their destination: in order, until it is seen again (docs/protocol.md, 12).
+
+A message that could not be delivered is not lost: it rests here, and goes out when its destination is heard
+of, or after a while that grows. Those to one peer go in the order in which they were said.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from p2pchat.protocol.names import PeerId
+from p2pchat.routing.delivery import Delivery, State
+
+#: Seconds after which a message that nobody confirmed is given up: seven days.
+EXPIRY_S = 7 * 24 * 3600.0
+
+#: Seconds until a peer of which nothing is heard is tried again: the first wait doubles up to the longest.
+#: Whoever comes back is mostly heard of before.
+FIRST_WAIT_S = 15.0
+LONGEST_WAIT_S = 600.0
+
+#: Seconds between two rounds of tries, whatever is heard of a peer: each sign of life of one whom nothing
+#: reaches would begin another.
+PAUSE_S = 5.0
+
+#: Messages to one peer that are under way at once: enough to keep a link busy, and few enough to leave room
+#: in its queue for what goes to others.
+WINDOW = 256
+
+#: Seconds between two looks for what is due or expired.
+LOOK_S = 1.0
+
+
+class Shelf(Struct, eq=False):
+    """What waits for one peer, and what is on its way to it. The outbox creates, owns and ends it.
+
+    :param waiting: oldest first.
+    :param flying: by msg_id, in the order in which they left.
+    :param next_at_s: when it is tried again, in seconds of the router's clock; 0 while there is no trouble.
+    :param tried_at_s: when the last round began.
+    :param rounds: rounds in a row that came to nothing.
+    :param is_releasing: what may go is just being let go.
+    """
+
+    waiting: list[Delivery]
+    flying: dict[str, Delivery]
+    next_at_s: float = 0.0
+    tried_at_s: float = 0.0
+    rounds: int = 0
+    is_releasing: bool = False
+
+
+class Outbox:
+    """Holds what waits, and says what may go. The sender creates and owns it.
+
+    :param now: monotonic seconds.
+    :param go: lets a message go.
+    :param is_direct: whether a peer is reached without a relay; None where no way to it is known.
+    :param stands_behind: told of a message that waits because an older one to the same peer does.
+    :param expired: told of a message that waited too long.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], float],
+        go: Callable[[Delivery], None],
+        is_direct: Callable[[Delivery], bool | None],
+        stands_behind: Callable[[Delivery], None],
+        expired: Callable[[Delivery], None],
+    ) -> None:
+        self._now = now
+        self._go = go
+        self._is_direct = is_direct
+        self._stands_behind = stands_behind
+        self._expired = expired
+        self._shelves: dict[str, Shelf] = {}
+        self._look_at_s = 0.0
+
+    def __len__(self) -> int:
+        """Return for how many peers something waits or is on its way."""
+        return len(self._shelves)
+
+    def add(self, delivery: Delivery) -> None:
+        """Take a message of the user's, which goes at once unless older ones to its destination wait.
+
+        Who has just typed something wants it to be tried, however long the next round is away.
+        """
+        shelf = self._shelves.setdefault(delivery.dst, Shelf([], {}))
+        insort(shelf.waiting, delivery, key=_number)
+        if self._may_begin(shelf):
+            self._release(shelf)
+        self.tell_behind(delivery.dst)
+
+    def resume(self, delivery: Delivery) -> None:
+        """Take a message of an earlier run, which goes when its destination is seen, or soon."""
+        shelf = self._shelves.setdefault(delivery.dst, Shelf([], {}, next_at_s=self._now() + FIRST_WAIT_S))
+        insort(shelf.waiting, delivery, key=_number)
+
+    def put_back(self, delivery: Delivery) -> None:
+        """Let a message wait that could not be delivered now."""
+        shelf = self._shelves[delivery.dst]
+        del shelf.flying[delivery.msg_id]
+        insort(shelf.waiting, delivery, key=_number)
+        if not self.is_behind(delivery):
+            wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(shelf.rounds, 32))
+            shelf.rounds += 1
+            shelf.next_at_s = self._now() + wait_s
+
+    def tell_behind(self, dst: PeerId) -> None:
+        """Tell of those that wait, since just now, only because others to the same peer do."""
+        shelf = self._shelves.get(dst)
+        if shelf is not None and shelf.next_at_s:
+            for delivery in [other for other in shelf.waiting if other.state is State.NEW]:
+                self._stands_behind(delivery)
+
+    def is_behind(self, delivery: Delivery) -> bool:
+        """Whether an older message to the same peer has no outcome yet."""
+        shelf = self._shelves.get(delivery.dst)
+        if shelf is None:
+            return False
+        return any(
+            other.number < delivery.number for other in (*shelf.waiting[:1], *list(shelf.flying.values())[:1])
+        )
+
+    def settled(self, delivery: Delivery) -> None:
+        """The outcome of a message is known: the next one may go."""
+        shelf = self._shelves.get(delivery.dst)
+        if shelf is None:
+            return
+        if shelf.flying.pop(delivery.msg_id, None) is None and delivery in shelf.waiting:
+            shelf.waiting.remove(delivery)
+        if delivery.state is State.CONFIRMED:
+            shelf.rounds = 0
+            shelf.next_at_s = 0.0
+        if not (shelf.waiting or shelf.flying):
+            del self._shelves[delivery.dst]
+        elif not shelf.next_at_s:
+            self._release(shelf)
+
+    def noticed(self, peer_id: str, *, is_new: bool = False) -> None:
+        """A peer was heard of: what waits for it may go.
+
+        :param is_new: there is a way to it that was not there before, so that it need not wait.
+        """
+        shelf = self._shelves.get(peer_id)
+        if shelf is None:
+            return
+        if is_new:
+            shelf.rounds = 0
+        if is_new or self._may_begin(shelf):
+            self._release(shelf)
+
+    def tick(self) -> None:
+        """Try again where it is time, and give up what is too old."""
+        now_s = self._now()
+        if now_s < self._look_at_s:
+            return
+        self._look_at_s = now_s + LOOK_S
+        for shelf in list(self._shelves.values()):
+            while shelf.waiting and now_s - shelf.waiting[0].began_at_s >= EXPIRY_S:
+                self._expired(shelf.waiting[0])  # which settles it
+            if 0.0 < shelf.next_at_s <= now_s:
+                self._release(shelf)
+
+    def _may_begin(self, shelf: Shelf) -> bool:
+        return not shelf.next_at_s or self._now() >= shelf.tried_at_s + PAUSE_S
+
+    def _release(self, shelf: Shelf) -> None:
+        """Let go what may go."""
+        if shelf.is_releasing:
+            return  # what went had its outcome at once
+        shelf.is_releasing = True
+        try:
+            self._let_go(shelf)
+        finally:
+            shelf.is_releasing = False
+
+    def _let_go(self, shelf: Shelf) -> None:
+        now_s = self._now()
+        if shelf.next_at_s:
+            # A round: where it comes to nothing, the next one is later.
+            shelf.next_at_s = 0.0
+            shelf.tried_at_s = now_s
+        while shelf.waiting and not shelf.next_at_s and self._has_room(shelf):
+            delivery = shelf.waiting.pop(0)
+            if delivery.state is State.WAITING:
+                delivery.begin_again(now_s)
+            shelf.flying[delivery.msg_id] = delivery
+            self._go(delivery)
+            if delivery.state is State.WAITING:
+                break  # there was no room for it
+
+    def _has_room(self, shelf: Shelf) -> bool:
+        """Whether another message may go, and none overtake the one before."""
+        if not shelf.flying:
+            return True
+        first = next(iter(shelf.flying.values()))
+        if first.state is State.SEEKING:
+            return False
+        # On the link with the peer itself nothing is overtaken. A relay may lose one and not the next.
+        is_troubled = first.via != first.dst and (first.is_late or first.tries > 1)
+        is_direct = self._is_direct(first)
+        return not is_troubled and is_direct is not None and len(shelf.flying) < WINDOW
+
+
+def _number(delivery: Delivery) -> int:
+    return delivery.number
