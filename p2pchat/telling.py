@@ -87,7 +87,6 @@ class Telling:
             via=str(via),
             hops=hops,
             protection=protection.value,
-            is_plain=is_plain,
             is_verified=is_verified,
             by_text=by_text,
         )
@@ -174,6 +173,5 @@ def _outcome(delivery: Delivery) -> Outcome:
         via=str(delivery.via),
         protection=delivery.protection.value,
         took_s=delivery.took_s,
-        tries=delivery.tries,
         is_proved=delivery.is_proved,
     )

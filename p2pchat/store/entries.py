@@ -1,12 +1,17 @@
-"""What is kept."""
+"""What is kept, as the node and the surfaces see it.
+
+Times of day are in ms since 1970. Conversations are written ``@name@namespace``, ``#namespace`` or ``*``.
+"""
 
 from __future__ import annotations
+
+from enum import StrEnum
 
 from msgspec import Struct
 
 
 class Outgoing(Struct, frozen=True, gc=False):
-    """A message of ours to one peer whose outcome is open."""
+    """A message of ours to one peer that has no outcome yet."""
 
     msg_id: str
     dst: str
@@ -15,7 +20,14 @@ class Outgoing(Struct, frozen=True, gc=False):
 
 
 class Outcome(Struct, frozen=True, gc=False):
-    """What became of it."""
+    """What became of a message of ours to one peer.
+
+    :param code: where it failed, the name of the failure; *why* says it for people.
+    :param via: the neighbour that got the last try.
+    :param protection: how well it was protected then, as in `protocol.protection`.
+    :param took_s: where it was confirmed, seconds from the user's word.
+    :param is_proved: nobody but the destination can have confirmed it.
+    """
 
     is_confirmed: bool
     code: str = ""
@@ -23,12 +35,16 @@ class Outcome(Struct, frozen=True, gc=False):
     via: str = ""
     protection: str = ""
     took_s: float = 0.0
-    tries: int = 0
     is_proved: bool = False
 
 
 class Arrival(Struct, frozen=True, gc=False):
-    """A message that came in."""
+    """A message that came in.
+
+    :param hops: links that it came over; None where it does not tell.
+    :param by_text: its source may use a msg_id for several texts, so that a copy is one with the same text;
+        else a copy is what has the same author and msg_id.
+    """
 
     msg_id: str
     author: str
@@ -38,13 +54,15 @@ class Arrival(Struct, frozen=True, gc=False):
     via: str = ""
     hops: int | None = None
     protection: str = ""
-    is_plain: bool = False
     is_verified: bool = False
     by_text: bool = False
 
 
 class Cast(Struct, frozen=True, gc=False):
-    """What we said to many."""
+    """What we said to many.
+
+    :param neighbours: how many took it.
+    """
 
     msg_id: str
     author: str
@@ -54,23 +72,43 @@ class Cast(Struct, frozen=True, gc=False):
     neighbours: int
 
 
+class State(StrEnum):
+    """What became of an entry, as history has it."""
+
+    #: Somebody else said it.
+    HEARD = "heard"
+    #: We said it to many, which nobody confirms.
+    SENT = "sent"
+    OPEN = "open"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+
+
 class Entry(Struct, frozen=True, gc=False):
-    """One thing that was said, as history has it."""
+    """One thing that was said, as history has it.
+
+    :param number: grows with each entry.
+    :param state: one of `State`. The other fields are those of `Arrival`, `Outcome` and `Cast`.
+    """
 
     number: int
     at_ms: int
     conversation: str
     author: str
-    is_ours: bool
+    state: str
     msg_id: str
     text: str
-    outcome: str
-    code: str = ""
-    why: str = ""
-    via: str = ""
-    protection: str = ""
-    took_s: float | None = None
-    is_proved: bool = False
-    is_verified: bool = False
-    neighbours: int | None = None
-    hops: int | None = None
+    code: str
+    why: str
+    via: str
+    protection: str
+    took_s: float | None
+    is_proved: bool
+    is_verified: bool
+    neighbours: int | None
+    hops: int | None
+
+    @property
+    def is_ours(self) -> bool:
+        """We said it."""
+        return self.state != State.HEARD

@@ -12,7 +12,10 @@ from p2pchat.store.entries import Arrival, Cast, Entry, Outcome, Outgoing
 class Nothing:
     """Keeps nothing: `store.Store`."""
 
-    is_lasting = False
+    @property
+    def is_lasting(self) -> bool:
+        """Nothing is."""
+        return False
 
     def now_ms(self) -> int:
         """Nobody reads it."""

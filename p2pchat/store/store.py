@@ -10,52 +10,73 @@ from twisted.internet.defer import Deferred
 from p2pchat.store.entries import Arrival, Cast, Entry, Outcome, Outgoing
 
 
-class Store(Protocol):
-    """Keeps messages."""
+class Unreadable(Exception):
+    """History cannot be read just now; the text says why to the user."""
 
-    is_lasting: bool
+
+class Store(Protocol):
+    """Keeps messages. Whoever makes the node creates it; the node opens and closes it.
+
+    What is asked is done in the order in which it is asked, and *then* is called in the thread of the
+    reactor, once what was asked is on disk, or at once where that cannot be.
+    """
+
+    @property
+    def is_lasting(self) -> bool:
+        """What is kept is there after the program has ended."""
 
     def now_ms(self) -> int:
         """Return the time of day, in ms since 1970."""
 
     def open(self, own: str, trouble: Callable[[str], None]) -> list[Outgoing]:
-        """Begin; return what has no outcome yet."""
+        """Begin; return the messages of ours that have no outcome yet, oldest first.
+
+        :param own: who we are.
+        :param trouble: told what is wrong, and when it is right again, in words for the user. Nothing here
+            fails otherwise.
+        """
 
     def keep(self, message: Outgoing, then: Callable[[], None]) -> None:
-        """Write a message of ours down."""
+        """Keep a message of ours until `settle`."""
 
     def settle(self, msg_id: str, outcome: Outcome) -> None:
-        """Write its outcome down."""
+        """Note what became of a message."""
 
     def said(self, cast: Cast) -> None:
-        """Write down what we said to many."""
+        """Note what we said to many."""
 
     def receive(self, arrival: Arrival, then: Callable[[bool], None]) -> None:
-        """Write down what came in."""
+        """Note a message that came in; *then* is told whether it is new, and no copy of an earlier one."""
 
     def after_all(self, then: Callable[[], None]) -> None:
-        """Go on once all that was asked before is written."""
+        """Call *then* when all that was asked before is done; at once where nothing waits."""
 
     def latest(self, conversation: str | None, n: int) -> Deferred[list[Entry]]:
-        """Return what was said last."""
+        """Return the last *n* entries, of one conversation or of all, oldest first.
+
+        This and the other questions fail with `Unreadable`.
+        """
 
     def search(self, words: str, n: int) -> Deferred[list[Entry]]:
-        """Return what holds all the words."""
+        """Return the last *n* entries that have all the words, oldest first.
+
+        Accents and case do not matter; a word that ends with ``*`` stands for all that begin so.
+        """
 
     def page(self, after: int, n: int) -> Deferred[list[Entry]]:
-        """Return a part of all."""
+        """Return the first *n* entries with numbers above *after*."""
 
     def read(self, conversation: str, number: int) -> None:
-        """Note that the user has seen all up to an entry."""
+        """Note that the user has seen all of a conversation up to an entry."""
 
     def unread(self) -> Deferred[dict[str, int]]:
-        """Return how much of what others said the user has not seen."""
+        """Return how many entries of others the user has not seen, by conversation, where there are any."""
 
     def tick(self) -> None:
-        """Do what is due."""
+        """Do what is due; to be called now and then."""
 
     def sizes(self) -> dict[str, int]:
-        """Tell how much is held."""
+        """Tell how much waits, and what was counted, by name."""
 
     def close(self) -> Deferred[None]:
         """Write what waits, and end."""
