@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
+from twisted.application.service import Service
 from twisted.python import usage
 
 from p2pchat.language import tr
 
 #: What twistd calls its pid file unless told otherwise.
 _TWISTD_PID = "twistd.pid"
+
+#: What is locked in a folder that is in use.
+_LOCK = "lock"
 
 #: What to do where a program runs already, by what would make it another.
 _INSTEAD = {
@@ -65,37 +69,52 @@ def claim_folder(
                 folder=folder
             )
         )
+    try:
+        is_free = _lock(folder)
+    except OSError as problem:
+        raise usage.UsageError(
+            tr("The folder {folder} cannot be used ({why}); choose another with --data-dir").format(
+                folder=folder, why=problem.strerror
+            )
+        ) from None
+    if not is_free and given:
+        runs = tr("A program runs in the folder {folder} already").format(folder=folder)
+        raise _in_use(folder, runs, _INSTEAD["folder"])
+    if not is_free:
+        raise _in_use(folder, tr("{program} runs already").format(program=label), _INSTEAD[choose])
     if twistd["pidfile"] == _TWISTD_PID:
-        pid_file = folder / _TWISTD_PID
-        try:
-            is_free = _lock(pid_file)
-        except OSError as problem:
-            raise usage.UsageError(
-                tr("The folder {folder} cannot be used ({why}); choose another with --data-dir").format(
-                    folder=folder, why=problem.strerror
-                )
-            ) from None
-        if not is_free and given:
-            runs = tr("A program runs in the folder {folder} already").format(folder=folder)
-            raise _in_use(pid_file, runs, _INSTEAD["folder"])
-        if not is_free:
-            raise _in_use(pid_file, tr("{program} runs already").format(program=label), _INSTEAD[choose])
-        twistd["pidfile"] = str(pid_file)
+        twistd["pidfile"] = str(folder / _TWISTD_PID)
     return folder
 
 
-def _lock(pid_file: Path) -> bool:
-    """Take the folder of *pid_file* for this process until it ends; False where another has it.
+class Occupancy(Service):
+    """Writes down which process has the folders, for whoever wants them too. The taps add it.
 
-    A pid file alone would not do: after a crash its number is soon that of any other process.
+    That is known only once the daemon was forked, which the locks are handed down to.
+    """
+
+    def startService(self) -> None:
+        """Write it down."""
+        super().startService()
+        for lock in _locks:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, b"%d" % os.getpid(), 0)
+
+
+def _lock(folder: Path) -> bool:
+    """Take a folder for this process until it ends; False where another has it.
+
+    A pid file alone would not do: after a crash its number is soon that of any other process, and users
+    may have it elsewhere.
 
     :raises OSError: it cannot be locked.
     """
-    lock = os.open(pid_file.with_name("lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(lock, 0)
         # Whoever wrote it is gone. twistd would look at its number again.
-        pid_file.unlink(missing_ok=True)
+        (folder / _TWISTD_PID).unlink(missing_ok=True)
     except OSError as problem:
         os.close(lock)
         if isinstance(problem, BlockingIOError):
@@ -105,12 +124,18 @@ def _lock(pid_file: Path) -> bool:
     return True
 
 
-def _in_use(pid_file: Path, runs: str, instead: str) -> usage.UsageError:
-    try:
-        pid = int(pid_file.read_text())
-    except (OSError, ValueError):
+def _in_use(folder: Path, runs: str, instead: str) -> usage.UsageError:
+    pid = _read_pid(folder / _LOCK) or _read_pid(folder / _TWISTD_PID)
+    if pid is None:
         # It is just about to start.
         return usage.UsageError(f"{runs}. {instead}")
     return usage.UsageError(
         tr("{runs}, as process {pid}. {instead}: kill {pid}").format(runs=runs, pid=pid, instead=instead)
     )
+
+
+def _read_pid(file: Path) -> int | None:
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):
+        return None

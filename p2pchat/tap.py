@@ -41,8 +41,11 @@ from p2pchat.options import (
 from p2pchat.protocol.names import PeerId
 from p2pchat.rendezvous.tls import read_authority
 from p2pchat.settings import DEFAULT_NAMESPACE, SHARED_RENDEZVOUS, Settings
-from p2pchat.state import claim_folder
+from p2pchat.state import Occupancy, claim_folder
 from p2pchat.steady import steady
+from p2pchat.store.database import FileDatabase
+from p2pchat.store.sqlite import KEEP_DAYS, SqliteStore
+from p2pchat.store.threads import ReactorThreads
 from p2pchat.supervision import Supervision
 from p2pchat.terminal.service import TerminalConsole
 from p2pchat.trust.allowed import read_allowed
@@ -54,6 +57,9 @@ from p2pchat.trust.namespacekey import NamespaceKey, load_namespace_key
 from p2pchat.trust.pins import Pins
 from p2pchat.trust.secretfile import KeysUnusable
 from p2pchat.trust.trust import Rules
+
+#: Where messages are kept, beside the keys.
+MESSAGES_FILE = "messages.sqlite"
 
 #: Unless told otherwise.
 DEFAULT_TTL_S = 7200
@@ -125,8 +131,16 @@ class Options(EnvironmentOptions):
             None,
             None,
             tr(
-                "Folder for what this peer keeps: log, pid file, and keys. [default: folders of its own "
-                "under the state and data folders of the user]"
+                "Folder for what this peer keeps: log, pid file, keys, messages. [default: folders of its "
+                "own under the state and data folders of the user]"
+            ),
+        ],
+        [
+            "history-days",
+            None,
+            None,
+            tr("Days for which what is said is kept, 1 to 36500. [default: {default}]").format(
+                default=KEEP_DAYS
             ),
         ],
         [
@@ -155,6 +169,14 @@ class Options(EnvironmentOptions):
         ],
     ]
     optFlags = [  # noqa: RUF012
+        [
+            "no-history",
+            None,
+            tr(
+                "Keep only what delivery needs: messages without an outcome, and which ones were shown. "
+                "[default: all that is said is kept] In the environment: yes or no."
+            ),
+        ],
         [
             "require-tls",
             None,
@@ -193,6 +215,7 @@ class Options(EnvironmentOptions):
             place = keys_folder(given, own)
             self.is_first_start = not (place / IDENTITY_FILE).exists()
             self.own_keys = self._load_keys(place)
+            self.messages = place / MESSAGES_FILE
         except KeysUnusable as problem:
             raise usage.UsageError(str(problem)) from None
 
@@ -209,6 +232,8 @@ class Options(EnvironmentOptions):
         self.settings = self._read_settings()
         self.given_folder = self.read("data-dir", folder, None)
         self.log_format = self.read("log-format", one_of(logfile.FORMATS), "text")
+        self.keeps_history = not self.is_on("no-history")
+        self.history_days = self.read("history-days", number(1, 36_500), KEEP_DAYS)
         try:
             self.namespace_key, self.rules = self._read_namespace_key(), self._read_rules()
         except KeysUnusable as problem:
@@ -284,6 +309,14 @@ def makeService(options: Options, reactor: Reactor | None = None) -> IService:
         random=random.SystemRandom().random,
         timestamp=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         keys=options.own_keys,
+        store=SqliteStore(
+            FileDatabase(options.messages),
+            ReactorThreads(reactor),
+            now_ms=now_ms,
+            clock_s=reactor.seconds,
+            keeps_history=options.keeps_history,
+            keep_days=options.history_days,
+        ),
     )
 
     def quit_() -> None:
@@ -313,6 +346,7 @@ def makeService(options: Options, reactor: Reactor | None = None) -> IService:
         console.setServiceParent(node)
     # Who closes the terminal wants us to end; who runs us without one has moved the log away.
     hung_up = quit_ if options.twistd["nodaemon"] and is_terminal(sys.__stdin__) else logfile.reopen
+    Occupancy().setServiceParent(node)
     Supervision(reactor, hung_up, options.environment).setServiceParent(node)
     return node
 

@@ -11,8 +11,11 @@ from typing import Any
 from twisted.python import usage
 
 from p2pchat import state
-from p2pchat.state import claim_folder
+from p2pchat.state import Occupancy, claim_folder
 from tests.programs import ProgramTestCase
+
+#: A process.
+PID = 4711
 
 
 class StateTestCase(ProgramTestCase):
@@ -21,6 +24,11 @@ class StateTestCase(ProgramTestCase):
         twistd = {"pidfile": pid_file}
         claim_folder(twistd, given, "UnB", "alice", label="alice@UnB", choose="name")
         return twistd
+
+    def occupy(self) -> None:
+        """Let the program that has a folder go on, as a daemon with another pid."""
+        self.patch(os, "getpid", lambda: PID)
+        Occupancy().startService()
 
     def problem(self, given: str | None = None) -> str:
         """Assert that the folder cannot be claimed; return what the user is told."""
@@ -52,6 +60,7 @@ class FolderTests(StateTestCase):
     def test_given_pid_file(self) -> None:
         """A pid file that was given stays where it is, and twistd looks after it."""
         self.assertEqual(self.claim(pid_file="/run/alice.pid"), {"pidfile": "/run/alice.pid"})
+        self.end_programs()
         self.assertEqual(self.claim(pid_file=""), {"pidfile": ""})
 
     def test_cannot_be_made(self) -> None:
@@ -88,21 +97,34 @@ class SecondInstanceTests(StateTestCase):
     def test_refused(self) -> None:
         """A second program of one name is refused, and told which process is there and what to do."""
         self.claim()
-        self.pid_file.write_text("4711")
+        self.occupy()
         self.assertEqual(
             self.problem(),
-            "alice@UnB runs already, as process 4711. Choose another name, or end it first: kill 4711",
+            f"alice@UnB runs already, as process {PID}. Choose another name, or end it first: kill {PID}",
         )
+
+    def test_refused_whatever_the_pid_file(self) -> None:
+        """Two programs never share a folder, wherever each of them keeps its pid file."""
+        self.claim(pid_file="/run/alice.pid")
+        self.occupy()
+        problem = self.assertRaises(usage.UsageError, self.claim, pid_file="/run/other.pid")
+        self.assertIn(f"as process {PID}", str(problem))
 
     def test_refused_in_a_given_folder(self) -> None:
         """In a folder that was given somebody else may be: it is the folder that must be another."""
         self.claim(str(self.folder))
-        (self.folder / "twistd.pid").write_text("4711")
+        self.occupy()
         self.assertEqual(
             self.problem(str(self.folder)),
-            f"A program runs in the folder {self.folder} already, as process 4711. "
-            "Choose another with --data-dir, or end it first: kill 4711",
+            f"A program runs in the folder {self.folder} already, as process {PID}. "
+            f"Choose another with --data-dir, or end it first: kill {PID}",
         )
+
+    def test_refused_by_the_pid_file(self) -> None:
+        """A program that keeps nothing there is known by its pid file."""
+        self.claim()
+        self.pid_file.write_text(str(PID))
+        self.assertIn(f"as process {PID}", self.problem())
 
     def test_refused_in_its_first_moment(self) -> None:
         """Two that start at once cannot both get in, though neither has written its pid yet."""

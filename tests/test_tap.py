@@ -26,6 +26,7 @@ from p2pchat.terminal.service import TerminalConsole
 from p2pchat.testing import MemoryHost, MemoryNetwork
 from p2pchat.trust.cards import fingerprint
 from tests.programs import ProgramTestCase
+from tests.store.disks import NoThreads
 
 
 class PortTests(ProgramTestCase):
@@ -116,6 +117,7 @@ class ServiceTests(ProgramTestCase):
         self.reactor = SignalledReactor(self.network)
         self.transport = StringTransport()
         self.patch(stdio, "StandardIO", self._standard_io)
+        self.patch(tap, "ReactorThreads", lambda reactor: NoThreads())
 
     def make(self, *arguments: str) -> Node:
         """Make the node that a command line stands for."""

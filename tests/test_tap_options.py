@@ -43,6 +43,7 @@ BAD: list[tuple[str, str, str]] = [
     *(("interface", text, "expected an IP address of this machine") for text in ("localhost", "eth0")),
     ("interface", "192.0.2.1", "192.0.2.1 is not an address of this machine"),
     *(("rendezvous", text, "expected HOST:PORT") for text in ("example.org", "http://x:80/", "tls:h")),
+    *(("history-days", text, "expected a whole number from 1 to 36500") for text in ("0", "36501", "1y")),
     *(("log-format", text, "expected text or json") for text in ("xml", "JSON")),
     ("rendezvous-ca", "/nowhere", "the file '/nowhere' cannot be read (No such file or directory)"),
     ("rendezvous", "example.org:0", "a port is from 1 to 65535"),
@@ -68,6 +69,7 @@ HELP = {
     "rendezvous-ca": ("PEM file", "[default: whom the system knows]"),
     "registration-ttl": ("Seconds", "[default: 7200]"),
     "data-dir": ("Folder", "[default: folders of its own under the state and data folders of the user]"),
+    "history-days": ("Days", "[default: 365]"),
     "log-format": ("text, or json with an object a line", "[default: text]"),
     "allow": ("name@namespace a line", "[default: all may come]"),
     "namespace-key": ("as p2pchat namespace-key new makes it", "[default: none, it is signed only]"),
@@ -130,7 +132,7 @@ class OptionTests(ProgramTestCase):
             *("--rendezvous", "tls:h:1", "--rendezvous-ca", str(authority)),
             *("--registration-ttl", "60", "--peer", "h:1", "--peer", "h:2"),
             *("--data-dir", str(self.folder / "data"), "--allow", str(allow), "--namespace-key", str(key)),
-            *("--log-format", "json"),
+            *("--log-format", "json", "--history-days", "30"),
         )
         peers = (Address("h", 1), Address("h", 2))
         self.assertEqual(options.own, "alice@UnB")
@@ -138,7 +140,18 @@ class OptionTests(ProgramTestCase):
             options.settings,
             Settings(7171, "127.0.0.1", 9, TlsAddress("h", 1), False, 60, peers, authority.read_bytes()),
         )
+        self.assertEqual((options.history_days, options.keeps_history), (30, True))
         self.assertFalse(self.state.exists())
+
+    def test_no_history(self) -> None:
+        """History is kept for a year, or not at all where the user does not want it."""
+        options = self.peer()
+        self.assertEqual((options.history_days, options.keeps_history), (365, True))
+        self.end_programs()
+        self.assertFalse(self.peer("--no-history").keeps_history)
+        self.end_programs()
+        self.environment["P2PCHAT_NO_HISTORY"] = "yes"
+        self.assertFalse(self.peer().keeps_history)
 
     def test_name_from_the_environment(self) -> None:
         """Name, namespace and folder come from the environment too."""

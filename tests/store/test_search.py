@@ -1,0 +1,60 @@
+"""Search in what was said."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.store.test_sqlite import StoreTestCase, arrival
+
+
+class SearchTests(StoreTestCase):
+    def found(self, words: str, *texts: str, n: int = 100) -> list[str]:
+        """Search in some texts; return those that are found."""
+        store = self.make()
+        for number, text in enumerate(texts):
+            store.receive(arrival(number, text), self.told(""))
+        return [entry.text for entry in self.successResultOf(store.search(words, n))]
+
+    def test_words(self) -> None:
+        """All the words must be there, in any order and case; parts of words do not count."""
+        texts = ("The quick fox", "quick", "a FOX so quick", "quickly, fox")
+        self.assertEqual(self.found("fox Quick", *texts), ["The quick fox", "a FOX so quick"])
+
+    def test_accents(self) -> None:
+        """Accents do not matter, either way."""
+        texts = ("Não, amanhã", "nao sei", "coração")
+        self.assertEqual(self.found("nao", *texts), ["Não, amanhã", "nao sei"])
+        self.assertEqual(self.found("NÃO", "x"), ["Não, amanhã", "nao sei"])
+        self.assertEqual(self.found("coracao", "x"), ["coração"])
+
+    def test_beginning(self) -> None:
+        """A word with a star stands for all that begin so."""
+        self.assertEqual(self.found("net*", "networks", "internet", "netto"), ["networks", "netto"])
+
+    def test_last(self) -> None:
+        """Of many the last come, the oldest of them first."""
+        self.assertEqual(self.found("a", "a 1", "a 2", "a 3", n=2), ["a 2", "a 3"])
+
+    def test_no_words(self) -> None:
+        """Where there is no word nothing is found."""
+        for words in ("", "  ", '"', "***", "- ( ) :", "\0"):
+            self.assertEqual(self.found(words, "a", '"', "***"), [], words)
+
+    def test_no_language(self) -> None:
+        """Words of the language of the database are words, and nothing else."""
+        texts = ("a and b", "NOT", "text: x", "near (a b)")
+        self.assertEqual(self.found("a AND b", *texts), ["a and b"])
+        self.assertEqual(self.found("NOT", "x"), ["NOT"])
+        self.assertEqual(self.found("text:x", "x"), ["text: x"])
+        self.assertEqual(self.found('NEAR("a b")', "x"), ["near (a b)"])
+
+    @given(st.text(max_size=40))
+    def test_anything(self, words: str) -> None:
+        """Whatever is searched, nothing fails, and what is found is what was said."""
+        self.assertLessEqual(set(self.found(words, "hello world", words)), {"hello world", *self.kept(words)})
+
+    @staticmethod
+    def kept(words: str) -> list[str]:
+        """Return how a text is kept."""
+        return [words.encode(errors="backslashreplace").decode()]
