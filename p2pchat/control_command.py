@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TextIO
 
 from twisted.python import usage
 
+from p2pchat.console import past
 from p2pchat.console.amounts import duration
 from p2pchat.console.visible import visible, visible_name
 from p2pchat.control.client import Client, NotRunning, Refused
@@ -18,8 +19,9 @@ from p2pchat.protocol.names import BadName, PeerId, parse_peer
 from p2pchat.settings import DEFAULT_NAMESPACE
 from p2pchat.state import state_folder
 
-#: Exit statuses: it did not arrive; the command was wrong or refused; no such peer runs; it may have arrived.
-FAILED, REFUSED, NOT_RUNNING, NOT_CONFIRMED = 1, 2, 3, 4
+#: Exit statuses: it did not arrive; the command was wrong or refused; no such peer runs; it may have arrived;
+#: it is kept until its destination is seen.
+FAILED, REFUSED, NOT_RUNNING, NOT_CONFIRMED, KEPT = 1, 2, 3, 4, 5
 
 
 class RunningOptions(EnvironmentOptions):
@@ -125,8 +127,15 @@ class SendOptions(RunningOptions):
         "Lets a peer that runs say something to @peer, #namespace or *, and waits for what becomes of it. "
         "The exit status is 0 if it was confirmed, or went to a neighbour where it is to many; "
         "{failed} if it failed, {refused} if the command is wrong or refused, {not_running} if the peer "
-        "does not run, {not_confirmed} if no confirmation came, so that it may have arrived or not."
-    ).format(failed=FAILED, refused=REFUSED, not_running=NOT_RUNNING, not_confirmed=NOT_CONFIRMED)
+        "does not run, {not_confirmed} if no confirmation came, so that it may have arrived or not, {kept} "
+        "if it could not be delivered yet, and goes out when its destination is seen."
+    ).format(
+        failed=FAILED,
+        refused=REFUSED,
+        not_running=NOT_RUNNING,
+        not_confirmed=NOT_CONFIRMED,
+        kept=KEPT,
+    )
 
     def do(self, out: TextIO, err: TextIO) -> int:
         """Say it, and tell what came of it."""
@@ -143,6 +152,10 @@ class SendOptions(RunningOptions):
         if outcome["is_confirmed"]:
             print(tr("confirmed in {ms:.1f} ms").format(ms=outcome["took_s"] * 1000), file=out)
             return 0
+        if outcome.get("is_kept"):
+            told = past.waits(outcome["reason"], outcome["why"])
+            print(tr("p2pchat: {told}; it is kept for its destination").format(told=told), file=err)
+            return KEPT
         print(f"p2pchat: {visible(outcome['reason'])}: {visible(outcome['why'])}", file=err)
         return NOT_CONFIRMED if outcome["reason"] == "not confirmed" else FAILED
 

@@ -19,6 +19,7 @@ from twisted.python import usage
 
 from p2pchat import logfile
 from p2pchat.addresses import Address, Reactor, TlsAddress
+from p2pchat.console import past
 from p2pchat.console.session import Session
 from p2pchat.console.stdio import StdioConsole
 from p2pchat.control.journal import Journal
@@ -330,6 +331,7 @@ def makeService(options: Options, reactor: Reactor | None = None) -> IService:
             show=show,
             quit=quit,
             clock_time=lambda: datetime.now().astimezone().strftime("%H:%M:%S"),
+            local_time=lambda ms: datetime.fromtimestamp(ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M"),
             set_log_level=logfile.set_level,
             narrates=narrates,
         )
@@ -411,6 +413,7 @@ def _banner(node: Node, log: str | None, is_first_start: bool) -> list[str]:
         tr("Key: {key}.").format(key=fingerprint(node.gate.keys.identity.key)),
         tr("Log: {path}.").format(path=log or tr("where twistd was told to write it")),
         tr("Type /help for all commands, /msg @bob hello to talk, /quit to leave."),
+        *([past.kept(len(node.kept()))] if node.kept() else []),
         *(_greeting(node.own) if is_first_start else []),
     ]
 

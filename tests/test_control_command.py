@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat import control_command
 from p2pchat.command import main
 from p2pchat.control.client import NotRunning, Refused
-from p2pchat.control_command import FAILED, NOT_CONFIRMED, NOT_RUNNING, REFUSED
+from p2pchat.control_command import FAILED, KEPT, NOT_CONFIRMED, NOT_RUNNING, REFUSED
 from p2pchat.options import EnvironmentOptions
 
 STATUS = {
@@ -91,6 +91,11 @@ class SendTests(CommandTestCase):
         for answer, status, words in (
             ({"is_confirmed": True, "took_s": 0.0123}, 0, "confirmed in 12.3 ms\n"),
             ({"is_confirmed": False, "reason": "no_route", "why": "no way"}, FAILED, "no_route: no way"),
+            (
+                {"is_confirmed": False, "is_kept": True, "reason": "no_route", "why": "no way"},
+                KEPT,
+                "p2pchat: not delivered yet: no_route: no way; it is kept for its destination\n",
+            ),
             (
                 {"is_confirmed": False, "reason": "not confirmed", "why": "hm"},
                 NOT_CONFIRMED,

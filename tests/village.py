@@ -17,11 +17,17 @@ from p2pchat.node import Node
 from p2pchat.protocol.names import PeerId
 from p2pchat.rendezvous.server import RendezvousServer
 from p2pchat.settings import SHARED_RENDEZVOUS, Settings
+from p2pchat.store.database import MemoryDatabase
+from p2pchat.store.sqlite import SqliteStore
 from p2pchat.testing import MemoryHost, MemoryNetwork
 from p2pchat.trust.keys import Keys
+from tests.store.disks import NoThreads
 
 #: Where the rendezvous of the village stands.
 RENDEZVOUS = Address("10.0.0.99", 5000)
+
+#: The time of day at the beginning, in ms since 1970.
+MORNING_MS = 1_767_258_000_000
 
 #: The machine on which peers share a rendezvous of their own.
 MACHINE = "10.0.0.1"
@@ -96,9 +102,14 @@ class Stranger(Protocol):
 class VillageTestCase(SynchronousTestCase):
     """A network, a clock that the test moves, and peers that leave nothing behind when they are gone."""
 
+    #: Peers keep their messages, unless told otherwise.
+    keep = False
+
     def setUp(self) -> None:
         self.network = MemoryNetwork()
         self.random = random.Random(7)
+        #: What peers have written down.
+        self.disks: dict[PeerId, MemoryDatabase] = {}
         self._ids = itertools.count(1)
         self._hosts: dict[str, MemoryHost] = {}
         self.villagers: list[Villager] = []
@@ -138,18 +149,35 @@ class VillageTestCase(SynchronousTestCase):
         self.servers.remove(server)
         self.successResultOf(server.stopService())
 
-    def make(self, name: str, ip: str, keys: Keys | None = None, **settings: Any) -> Villager:
-        """Make a peer that is not yet started: ``name`` or ``name@namespace``, in UnB."""
+    def store_of(self, own: PeerId, host: MemoryHost, **options: Any) -> SqliteStore:
+        """Make a store for the next run of a peer, which has all that was written by those before."""
+        disk = self.disks.setdefault(own, MemoryDatabase())
+        threads = NoThreads()
+
+        def now_ms() -> int:
+            return MORNING_MS + round(self.network.clock.seconds() * 1000)
+
+        return SqliteStore(disk, threads, now_ms=now_ms, clock_s=host.seconds, **options)
+
+    def make(
+        self, name: str, ip: str, keys: Keys | None = None, *, keeps: bool | None = None, **settings: Any
+    ) -> Villager:
+        """Make a peer that is not yet started: ``name`` or ``name@namespace``, in UnB.
+
+        :param keeps: it keeps its messages through all its runs.
+        """
         given: dict[str, Any] = {"rendezvous": RENDEZVOUS, "shared": False, **settings}
         host = self.network.host(ip)
+        own = PeerId(name if "@" in name else f"{name}@UnB")
         node = Node(
             host,
-            PeerId(name if "@" in name else f"{name}@UnB"),
+            own,
             Settings(**given),
             new_id=lambda: f"id-{next(self._ids)}",
             random=self.random.random,
             timestamp=lambda: "2026-01-02T03:04:05Z",
             keys=keys,
+            store=self.store_of(own, host) if (self.keep if keeps is None else keeps) else None,
         )
         villager = Villager(host, node)
         self.villagers.append(villager)

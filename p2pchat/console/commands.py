@@ -18,6 +18,9 @@ from p2pchat.protocol.names import (
     parse_peer,
 )
 
+#: Messages that ``/history`` shows, unless told otherwise and at most.
+DEFAULT_COUNT, MAX_COUNT = 20, 200
+
 #: What ``/log`` takes, from most to least.
 LOG_LEVELS = ("debug", "info", "warn", "error", "critical")
 
@@ -103,6 +106,41 @@ class Unblock:
 
 
 @attrs.frozen
+class Outbox:
+    """Show our messages that have no outcome yet."""
+
+
+@attrs.frozen
+class Cancel:
+    """Give up some of them.
+
+    :param number: the one that the user knows by it; None for all to *peer_id*, or all of them.
+    """
+
+    number: int | None = None
+    peer_id: PeerId | None = None
+
+
+@attrs.frozen
+class History:
+    """Show what was said last.
+
+    :param conversation: with whom, or where; None for all.
+    :param count: how much of it.
+    """
+
+    conversation: Destination | None
+    count: int
+
+
+@attrs.frozen
+class Search:
+    """Show what was said with some words."""
+
+    words: str
+
+
+@attrs.frozen
 class Ping:
     """Measure a round trip."""
 
@@ -162,6 +200,10 @@ Command = (
     | Routes
     | Who
     | AboutKeys
+    | Outbox
+    | Cancel
+    | History
+    | Search
     | Ping
     | Watch
     | Status
@@ -273,6 +315,47 @@ def _read_metrics(rest: str, own_namespace: str) -> Command:
     return Metrics(_peer(rest, own_namespace) if rest else None)
 
 
+def _read_cancel(rest: str, own_namespace: str) -> Command:
+    if not rest:
+        raise Mistyped(tr("Say which message"))
+    if rest == "all":
+        return Cancel()
+    digits = rest.removeprefix("#")
+    if _is_number(digits):
+        return Cancel(number=int(digits))
+    return Cancel(peer_id=_peer(rest, own_namespace))
+
+
+def _read_history(rest: str, own_namespace: str) -> Command:
+    *before, last = rest.split() or [""]
+    count = DEFAULT_COUNT
+    if _is_number(last):
+        count = int(last)
+        if not 1 <= count <= MAX_COUNT:
+            raise Mistyped(tr("It shows 1 to {most} messages").format(most=MAX_COUNT))
+    elif last:
+        before.append(last)
+    if len(before) > 1:
+        raise Mistyped(tr("It takes a peer, a namespace or *, and a number behind it"))
+    return History(_conversation(before[0], own_namespace) if before else None, count)
+
+
+def _conversation(text: str, own_namespace: str) -> Destination:
+    """Read a destination, or a peer as it is written elsewhere, without the @ before it."""
+    is_destination = text[:1] in ("@", "#", "*")
+    return parse_destination(text if is_destination else f"@{text}", own_namespace)
+
+
+def _read_search(rest: str, _: str) -> Command:
+    if not rest:
+        raise Mistyped(tr("Say which words"))
+    return Search(rest)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 9
+
+
 def _read_verify(rest: str, own_namespace: str) -> Command:
     who, answer = _cut(rest)
     if answer not in ("", "yes"):
@@ -367,6 +450,34 @@ _GRAMMARS = {
         "/unblock bob",
         tr("take links and messages of a blocked peer again"),
         lambda rest, own: Unblock(_peer(rest, own)),
+    ),
+    "outbox": _Grammar(
+        "",
+        "/outbox",
+        tr("show your messages that were not delivered yet"),
+        lambda rest, _: _nothing(rest, Outbox()),
+        tr("They are kept, and go out when their destination is seen. After 7 days they have failed."),
+    ),
+    "cancel": _Grammar(
+        tr("number | peer | all"),
+        "/cancel 3",
+        tr("give up a message that was not delivered yet, all to a peer, or all"),
+        _read_cancel,
+        tr("/outbox shows the numbers."),
+    ),
+    "history": _Grammar(
+        tr("[peer | #namespace | *] [number]"),
+        "/history bob 50",
+        tr("show what was said last, with one peer, in one namespace, or altogether"),
+        _read_history,
+        tr("Without a number it shows {n}. All of it: p2pchat export NAME").format(n=DEFAULT_COUNT),
+    ),
+    "search": _Grammar(
+        tr("words"),
+        "/search train tomorrow",
+        tr("show what was said with all of these words"),
+        _read_search,
+        tr("Case and accents do not matter; tom* stands for all words that begin so."),
     ),
     "ping": _Grammar(
         tr("peer"),

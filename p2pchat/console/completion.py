@@ -10,7 +10,19 @@ from p2pchat.console import commands
 from p2pchat.protocol.names import PeerId
 
 #: Commands whose first word behind them is a peer.
-_ABOUT_PEERS = ("connect", "disconnect", "who", "verify", "trust", "block", "unblock", "ping", "metrics")
+_ABOUT_PEERS = (
+    "connect",
+    "disconnect",
+    "who",
+    "verify",
+    "trust",
+    "block",
+    "unblock",
+    "ping",
+    "metrics",
+    "cancel",
+    "history",
+)
 
 
 @attrs.frozen

@@ -53,6 +53,14 @@ def confirmed(*, via: str, dst: str, took_s: float, tries: int, is_proved: bool)
 
 def failed(code: str) -> str:
     """Render the name of a failure."""
-    if code == "not confirmed":
-        return tr("not confirmed")
-    return tr("failed: {code}").format(code=visible_name(code))
+    return _words(code) or tr("failed: {code}").format(code=visible_name(code))
+
+
+def waits(code: str) -> str:
+    """Render the name of what keeps a message from being delivered."""
+    return _words(code) or visible_name(code)
+
+
+def _words(code: str) -> str:
+    """Return what stands for our own names of outcomes; nothing for codes of the protocol."""
+    return {"not confirmed": tr("not confirmed"), "cancelled": tr("cancelled")}.get(code, "")

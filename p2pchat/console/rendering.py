@@ -89,6 +89,8 @@ def notice(event: events.Event) -> str | None:
             ).format(peer=visible_name(peer_id))
         case events.PeersNotKept(why=why):
             return tr("what is learned of peers is kept until you leave only: {why}").format(why=visible(why))
+        case events.StoreTold(what=what):
+            return visible(what)
         case events.Warned(peer_id=peer_id, text=text):
             return tr("warning about {peer}: {text}").format(peer=visible_name(peer_id), text=visible(text))
         case events.LineTraced(peer_id=peer_id, line=line):

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from p2pchat import events
-from p2pchat.console import commands, health, marks, rendering, verification
+from p2pchat.console import commands, health, marks, past, rendering, verification
 from p2pchat.console.amounts import duration, milliseconds
 from p2pchat.console.visible import visible, visible_name
 from p2pchat.language import ntr, tr
@@ -22,10 +22,15 @@ from p2pchat.links.questions import LinkClosed
 from p2pchat.node import READY_S, Node, NotLinked
 from p2pchat.protocol.errors import ProtocolError
 from p2pchat.protocol.names import Destination, PeerId, ToAll, ToNamespace, ToPeer
+from p2pchat.store.entries import Entry
+from p2pchat.store.store import Unreadable
 from p2pchat.trust.trust import NothingToTrust
 
 #: Messages of the user's whose outcome may be open before no more input is read.
 MAX_OPEN = 256
+
+#: Messages that a search shows: the last of those that it finds.
+MAX_FOUND = 50
 
 #: Rows of a table that are shown; a large network knows thousands of routes.
 MAX_ROWS = 200
@@ -55,6 +60,7 @@ class Session:
     :param show: takes one line for the user.
     :param quit: ends the program.
     :param clock_time: the time of day as the user reads it.
+    :param local_time: another one, in ms since 1970, with its day.
     :param set_log_level: takes one of `commands.LOG_LEVELS`.
     :param narrates: shows what happens too; else only what comes of what is typed.
     """
@@ -68,6 +74,7 @@ class Session:
         show: Callable[[str], None],
         quit: Callable[[], None],
         clock_time: Callable[[], str],
+        local_time: Callable[[int], str],
         set_log_level: Callable[[str], None],
         narrates: bool = True,
     ) -> None:
@@ -75,6 +82,7 @@ class Session:
         self._show = show
         self._quit = quit
         self._clock_time = clock_time
+        self._local_time = local_time
         self._set_log_level = set_log_level
         self._narrates = narrates
         #: Where a line without a slash goes.
@@ -82,9 +90,12 @@ class Session:
         self._count = itertools.count(1)
         #: msg_id -> the number that the user knows it by; only those whose outcome is open.
         self._numbers: dict[str, int] = {}
+        #: Those of them that wait for their destination, for nobody knows how long.
+        self._waiting: set[str] = set()
         #: Questions whose answer was not shown yet.
         self._open_questions = 0
         self._is_over = False
+        self._is_waiting_explained = False
         #: Called when something that was typed has its outcome, in the middle of what brought it.
         self.settled: Callable[[], None] = lambda: None
         #: To be called when the surface is gone.
@@ -98,7 +109,7 @@ class Session:
     @property
     def is_busy(self) -> bool:
         """So much waits for its outcome that no more should be read."""
-        return len(self._numbers) + self._open_questions >= MAX_OPEN
+        return len(self._numbers) - len(self._waiting) + self._open_questions >= MAX_OPEN
 
     def take(self, line: str) -> None:
         """Carry out one line of input; after `/quit` nothing more, though the end takes a moment."""
@@ -220,6 +231,51 @@ class Session:
         for line in verification.carry_out(command, self._node):
             self._show(line)
 
+    def _outbox(self, command: commands.Outbox) -> None:
+        kept, now_s = self._node.kept(), self._node.now_s
+        # What has an outcome by now was not told to those who do not follow what happens.
+        still = {delivery.msg_id for delivery in kept}
+        self._numbers = {msg_id: number for msg_id, number in self._numbers.items() if msg_id in still}
+        if not kept:
+            self._show(tr("No message waits: all have been confirmed, or have failed."))
+            return
+        self._show_table(
+            past.OUTBOX_HEADING,
+            kept,
+            lambda delivery: past.outbox_row(self._number(delivery.msg_id), delivery, now_s),
+        )
+
+    def _cancel(self, command: commands.Cancel) -> None:
+        kept = self._node.kept()
+        if command.number is not None:
+            kept = [each for each in kept if self._numbers.get(each.msg_id) == command.number]
+        elif command.peer_id is not None:
+            kept = [each for each in kept if each.dst == command.peer_id]
+        if not kept:
+            self._show(tr("There is no such message that waits. /outbox shows those that do."))
+        for delivery in kept:
+            title = self._title(delivery.msg_id, delivery.dst)
+            self._node.cancel(delivery.msg_id)
+            if not self._narrates:
+                self._show(f"{title}: {marks.failed(delivery.code)}: {delivery.why}")
+
+    def _history(self, command: commands.History) -> None:
+        conversation = None if command.conversation is None else str(command.conversation)
+        self._ask(
+            self._node.store.latest(conversation, command.count),
+            lambda entries: self._show_entries(entries, tr("Nothing was said, or nothing is kept.")),
+        )
+
+    def _search(self, command: commands.Search) -> None:
+        nothing = tr("Nothing that is kept has all of these words.")
+        found = self._node.store.search(command.words, MAX_FOUND)
+        self._ask(found, lambda entries: self._show_entries(entries, nothing))
+
+    def _show_entries(self, entries: list[Entry], nothing: str) -> str | None:
+        for entry in entries:
+            self._show(past.entry(entry, self._local_time))
+        return None if entries else nothing
+
     def _ping(self, command: commands.Ping) -> None:
         name = visible_name(command.peer_id)
         pong = self._node.ping(command.peer_id)
@@ -241,7 +297,10 @@ class Session:
         self._show(rendering.linked(len(node.neighbours), len(node.known()), relayed))
         for line in rendering.keys(node.gate.trust, list(node.neighbours.values())):
             self._show(line)
-        self._show(tr("Messages that wait for their outcome: {n}.").format(n=len(node.router.pending)))
+        under_way, waiting = len(node.router.pending), node.router.pending.resting
+        self._show(tr("Messages that wait for their outcome: {n}.").format(n=under_way + waiting))
+        if waiting:
+            self._show(tr("Of these, {n} wait for their destination to be seen: /outbox").format(n=waiting))
         for line in health.verdict(node):
             self._show(line)
 
@@ -271,9 +330,16 @@ class Session:
         match event:
             case events.MessageArrived():
                 self._show(rendering.arrived(event, self._clock_time()))
+            case events.MessageTaken(msg_id=msg_id):
+                self._number(msg_id)  # in the order in which they are said
             case events.MessageSought(msg_id=msg_id, dst=dst):
                 title = self._title(msg_id, dst)
                 self._show(tr("{title}: not linked yet, looking for a way").format(title=title))
+            case events.MessageWaits(msg_id=msg_id, dst=dst, code=code, why=why):
+                self._show(f"{self._title(msg_id, dst)}: {past.waits(code, why)}")
+                self._show_what_waiting_means()
+                self._waiting.add(msg_id)
+                self.settled()
             case events.MessageSent(msg_id=msg_id, dst=dst, via=via, protection=protection):
                 how = marks.through(via, dst) + marks.lacks(protection)
                 self._show(tr("{title}: sent{how}").format(title=self._title(msg_id, dst), how=how))
@@ -288,15 +354,30 @@ class Session:
                 if text is not None:
                     self._show(f"* {text}" if not isinstance(event, events.LineTraced) else text)
 
-    def _title(self, msg_id: str, dst: PeerId) -> str:
+    def _show_what_waiting_means(self) -> None:
+        if not self._is_waiting_explained:
+            self._is_waiting_explained = True
+            self._show(
+                tr(
+                    "It is kept for 7 days, and goes out when its destination is seen. /outbox shows what "
+                    "waits."
+                )
+            )
+
+    def _number(self, msg_id: str) -> int:
+        """Return what the user knows a message by that has no outcome yet."""
         if msg_id not in self._numbers:
             self._numbers[msg_id] = next(self._count)
+        return self._numbers[msg_id]
+
+    def _title(self, msg_id: str, dst: PeerId) -> str:
         destination = f"@{visible_name(dst)}"
-        return tr("#{number} to {destination}").format(number=self._numbers[msg_id], destination=destination)
+        return tr("#{number} to {destination}").format(number=self._number(msg_id), destination=destination)
 
     def _end(self, msg_id: str, dst: PeerId, outcome: str) -> None:
         self._show(f"{self._title(msg_id, dst)}: {outcome}")
         del self._numbers[msg_id]
+        self._waiting.discard(msg_id)
         self.settled()
 
     # Inside.
@@ -314,7 +395,7 @@ class Session:
         shown.addErrback(self._unanswered).addBoth(self._answered)
 
     def _unanswered(self, failure: Failure) -> None:
-        problem = failure.trap(ProtocolError, NotLinked, DialFailed, LinkClosed, DeferredTimeout)
+        problem = failure.trap(ProtocolError, NotLinked, DialFailed, LinkClosed, DeferredTimeout, Unreadable)
         if problem is DeferredTimeout:
             self._show(tr("No answer within 5 s."))
         elif problem is ProtocolError:
@@ -375,6 +456,10 @@ _CARRY_OUT: dict[type, Callable[[Session, Any], None]] = {
     commands.Routes: Session._routes,
     commands.Who: Session._who,
     **dict.fromkeys(get_args(commands.AboutKeys), Session._about_keys),
+    commands.Outbox: Session._outbox,
+    commands.Cancel: Session._cancel,
+    commands.History: Session._history,
+    commands.Search: Session._search,
     commands.Ping: Session._ping,
     commands.Watch: Session._watch,
     commands.Status: Session._status,

@@ -148,7 +148,8 @@ class Methods:
             },
             "neighbours": len(node.neighbours),
             "known": len(node.known()),
-            "open_messages": len(node.router.pending),
+            "open_messages": len(node.router.pending) + node.router.pending.resting,
+            "kept_messages": node.router.pending.resting,
             "troubles": health.troubles(node),
         }
 
@@ -204,10 +205,10 @@ class Methods:
         return parse_peer(text, self._node.own.namespace)
 
     def _told(self, event: events.Event) -> None:
-        if isinstance(event, events.MessageConfirmed | events.MessageFailed):
+        if isinstance(event, events.MessageConfirmed | events.MessageFailed | events.MessageWaits):
             waiting = self._waiting.pop(event.msg_id, None)
             if waiting is not None:
-                waiting.callback(event.why if isinstance(event, events.MessageFailed) else "")
+                waiting.callback("" if isinstance(event, events.MessageConfirmed) else event.why)
 
     def _refuse(self, failure: Failure) -> None:
         """Say in the words of JSON-RPC why it was not done."""
@@ -243,6 +244,7 @@ def _outcome(delivery: Delivery, why: str) -> dict[str, Any]:
     return {
         "msg_id": delivery.msg_id,
         "is_confirmed": is_confirmed,
+        "is_kept": not delivery.is_over,
         "is_proved": is_confirmed and delivery.is_proved,
         "took_s": delivery.took_s if is_confirmed else None,
         "tries": delivery.tries,

@@ -271,6 +271,8 @@ class Sender:
             self._go(delivery)
         else:
             self._outbox.add(delivery)
+            if delivery.state is State.NEW and self._is_direct(delivery) is None:
+                self._tell_sought(delivery)  # though for an older one
 
     def _is_direct(self, delivery: Delivery) -> bool | None:
         best = self._hood.routes.best(delivery.dst, self._hood.now())
@@ -405,7 +407,11 @@ class Sender:
         if not self._discovery.ask(delivery.dst):
             why = tr("{n} other peers are looked for already").format(n=MAX_QUESTIONS)
             self._postpone(delivery, ErrorCode.BUSY, why)
-        elif not (delivery.is_told_sought or delivery.tries or delivery.rounds):
+        elif not (delivery.tries or delivery.rounds):
+            self._tell_sought(delivery)
+
+    def _tell_sought(self, delivery: Delivery) -> None:
+        if not delivery.is_told_sought:
             delivery.is_told_sought = True
             self._outcomes.seeks(delivery)
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import attrs
 
-from p2pchat.console import marks
+from p2pchat.console import marks, past
+from p2pchat.console.amounts import duration
 from p2pchat.console.visible import visible, visible_name
 from p2pchat.language import ntr, tr
 from p2pchat.protocol.names import PeerId
@@ -127,13 +128,15 @@ class Conversation:
             case "message_arrived":
                 return self._arrived(data, time_ms)
             case "message_taken":
-                to = [("", "→ "), *self._coloured(f"@{self._short(data['dst'])}", data["dst"]), ("", ": ")]
-                entry = self._add(time_ms, to, _said(data["payload"]))
-                entry.mark = [("class:pending", tr("  … sending"))]
-                self._open[data["msg_id"]] = entry
-                if len(self._open) > MAX_ENTRIES:
-                    del self._open[next(iter(self._open))]
-                return entry
+                return self._taken(data, time_ms, tr("sending"))
+            case "message_sought":
+                return self._mark(data["msg_id"], "class:pending", tr("… looking for a way"))
+            case "message_waits":
+                mark = past.waits(data["code"], data["why"])
+                return self._mark(data["msg_id"], "class:pending", f"… {mark}")
+            case "message_resumed":
+                told = tr("kept for {time}").format(time=duration(data["age_s"]))
+                return self._taken(data, time_ms, told)
             case "message_sent":
                 is_direct = data["via"] == data["dst"]
                 how = tr("… sent{lacks}") if is_direct else tr("… relayed by {relay}{lacks}")
@@ -166,6 +169,15 @@ class Conversation:
         return self._put([], f"── {text} ──", "class:divider")
 
     # Inside.
+
+    def _taken(self, data: dict[str, Any], time_ms: int, state: str) -> Entry:
+        to = [("", "→ "), *self._coloured(f"@{self._short(data['dst'])}", data["dst"]), ("", ": ")]
+        entry = self._add(time_ms, to, _said(data["payload"]))
+        entry.mark = [("class:pending", f"  … {state}")]
+        self._open[data["msg_id"]] = entry
+        if len(self._open) > MAX_ENTRIES:
+            del self._open[next(iter(self._open))]
+        return entry
 
     def _arrived(self, data: dict[str, Any], time_ms: int) -> Entry:
         is_cast = data["is_cast"]

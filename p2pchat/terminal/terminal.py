@@ -87,7 +87,7 @@ class Terminal:
         self._rang_at_s = 0.0
         #: Why the peer does not let us in.
         self._refusal = ""
-        #: Our messages that failed after the user left.
+        #: Our messages that failed, or were put by, after the user left.
         self._lost: list[Entry] = []
 
     async def run(self, connection: socket.socket) -> list[str]:
@@ -224,7 +224,7 @@ class Terminal:
         entry = self.conversation.told(event)
         data = event["data"]
         match event["kind"]:
-            case "message_failed" if self._is_leaving and entry is not None:
+            case "message_failed" | "message_waits" if self._is_leaving and entry is not None:
                 self._lost.append(entry)
             case "message_arrived":
                 self._learn(data["src"])

@@ -198,7 +198,8 @@ class NumberTests(SynchronousTestCase):
             (59.9, "59 s"),
             (61, "1 min 1 s"),
             (3600, "1 h 0 min"),
-            (90_061, "25 h 1 min"),
+            (86_399, "23 h 59 min"),
+            (90_061, "1 d 1 h"),
         ):
             self.assertEqual(amounts.duration(seconds), shown)
 

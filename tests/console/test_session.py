@@ -230,7 +230,7 @@ class SwitchTests(ConsoleTestCase):
     def test_help(self) -> None:
         """`/help` shows a line for each command."""
         shown = self.user("alice").types("/help")
-        self.assertEqual(len(shown), 18)
+        self.assertEqual(len(shown), 22)
         self.assertTrue(all(line.startswith("/") for line in shown[:-1]))
 
     def test_quit(self) -> None:

@@ -62,6 +62,7 @@ class User:
             villager.node,
             show=self.screen.append,
             quit=self._quit,
+            local_time=lambda ms: f"at {ms}",
             clock_time=lambda: "12:34:56",
             set_log_level=self.levels.append,
         )

@@ -43,6 +43,7 @@ class Desk:
             self.node,
             show=show,
             quit=quit,
+            local_time=lambda ms: f"at {ms}",
             clock_time=lambda: "12:34:56",
             set_log_level=lambda level: None,
             narrates=narrates,

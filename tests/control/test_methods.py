@@ -32,7 +32,7 @@ class MethodTests(ControlTestCase):
         self.assertTrue(outcome.pop("msg_id"))
         self.assertAlmostEqual(outcome.pop("took_s"), 0.002)
         self.assertEqual(outcome, {
-            "is_confirmed": True, "is_proved": True, "tries": 1, "via": "bob@UnB",
+            "is_confirmed": True, "is_kept": False, "is_proved": True, "tries": 1, "via": "bob@UnB",
             "reason": None, "why": None,
         })  # fmt: skip
         self.assertIn("alice@UnB to @bob@UnB: hi", self.bob.screen[-1])
@@ -80,7 +80,7 @@ class MethodTests(ControlTestCase):
         self.assertEqual(status.pop("rendezvous")["is_registered"], True)
         self.assertEqual(status, {
             "peer_id": "alice@UnB", "port": 7070, "advertised_port": 7070, "neighbours": 1, "known": 1,
-            "fingerprint": fingerprint(trust.identity.key), "open_messages": 0,
+            "fingerprint": fingerprint(trust.identity.key), "open_messages": 0, "kept_messages": 0,
             "troubles": [],
         })  # fmt: skip
 
