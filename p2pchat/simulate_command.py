@@ -63,6 +63,11 @@ _PLAN: dict[str, tuple[Callable[[str], Any], str]] = {
     "messages": (_RATE, tr("Messages to one peer, a minute in the whole network.")),
     "casts": (_RATE, tr("Messages to many, a minute in the whole network.")),
     "churn": (_RATE, tr("Peers that leave, are killed or lose power, and come back, a minute.")),
+    "power-cuts": (
+        _RATE,
+        tr("Machines that lose power in the middle of writing, and come back, a minute."),
+    ),
+    "absences": (_RATE, tr("Peers that go away for up to four hours, a minute.")),
     "loss-of-links": (
         _RATE,
         tr("Links that are reset, cut in the middle of a line, or go silent, a minute."),
@@ -75,6 +80,10 @@ _PLAN: dict[str, tuple[Callable[[str], Any], str]] = {
     "keyless": (
         _SHARE,
         tr("Share of the peers without keys: what they say is neither encrypted nor signed."),
+    ),
+    "keepers": (
+        _SHARE,
+        tr("Share of the peers that keep their messages, and what waits, through all their runs."),
     ),
     "liars": (
         parse_liars,

@@ -70,11 +70,17 @@ class Question:
 
 
 class _Trail(Struct, gc=False):
-    """Where a question of somebody else came from, whose it is, and how good an answer was passed back."""
+    """Where a question of somebody else came from, whose it is, and how good an answer was passed back.
+
+    :param is_signed: who asked wants it proved that an answer is of who is sought.
+    :param has_card: who is sought answered itself, and its card was passed back.
+    """
 
     asker: PeerId
     src: str
+    is_signed: bool
     hops: int = ORIGIN_TTL + 2
+    has_card: bool = False
 
 
 class Discovery:
@@ -244,7 +250,9 @@ class Discovery:
             hood.over_quota(neighbour, "questions", message.msg_id, message.src)
         else:
             self._passed_on.put(key, ttl)
-            self._trails.put((message.msg_id, message.dst), _Trail(neighbour.peer_id, message.src))
+            self._trails.put(
+                (message.msg_id, message.dst), _Trail(neighbour.peer_id, message.src, message.signed is True)
+            )
             self._flood(neighbour, message, pass_on(line, ttl=ttl - 1))
 
     def _flood(self, neighbour: Neighbour, message: WhoHas, line: bytes) -> None:
@@ -298,10 +306,11 @@ class Discovery:
         if trail is None or trail.asker == neighbour.peer_id or message.dst == hood.own:
             hood.tally.hits_unasked += 1
             return
-        if not self._believes(message, trail.src):
-            return
-        self._learn(neighbour, message.dst, hops, None)
-        self.noticed(message.dst)
+        if self._believes(message, trail.src):
+            self._learn(neighbour, message.dst, hops, None)
+            self.noticed(message.dst)
+        elif trail.is_signed:
+            return  # else it is for somebody who cannot ask for more, and nothing is learned from it here
         if hood.routes.is_suspect(neighbour.peer_id, hood.now()):
             hood.tally.hits_distrusted += 1
             return
@@ -317,10 +326,14 @@ class Discovery:
     ) -> None:
         hood = self._hood
         asker = hood.neighbours.get(trail.asker)
-        # What is not nearer than an answer before tells whoever asked nothing: the next hop is the same.
-        if asker is None or message.ttl <= 0 or (hops or ORIGIN_TTL + 1) >= trail.hops:
+        # What is not nearer than an answer before tells whoever asked nothing: the next hop is the same. But
+        # for the card: neighbours of who is sought that know nothing of it may answer first.
+        is_nearer = (hops or ORIGIN_TTL + 1) < trail.hops
+        is_first_card = message.card is not UNSET and not trail.has_card
+        if asker is None or message.ttl <= 0 or not (is_nearer or is_first_card):
             return
-        trail.hops = hops or ORIGIN_TTL + 1
+        trail.hops = min(trail.hops, hops or ORIGIN_TTL + 1)
+        trail.has_card = trail.has_card or is_first_card
         known = {"via": hood.own} if hops is None else {"via": hood.own, "hops": hops}
         if asker.plain:
             back = pass_on_plain(line, replace(message, **known))

@@ -20,6 +20,12 @@ AWAY_S = (1.0, 40.0)
 PARTED_S = (5.0, 60.0)
 OUTAGE_S = (1.0, 40.0)
 
+#: The same of a peer that is away for hours.
+LONG_AWAY_S = (60.0, 4 * 3600.0)
+
+#: Statements after which a machine loses power that is to lose it in the middle of writing: a commit or two.
+STATEMENTS = (1, 12)
+
 #: Seconds by which all can reach the rendezvous before the other faults are over. Who did not reach it backs
 #: off for up to a minute, and whose request was reset has to; then the others must look, which they do every
 #: 30 s (docs/protocol.md, 6 and 9.19).
@@ -53,6 +59,8 @@ class Faults:
         self._internet.bad_connects = plan.bad_connects
         for per_minute, happen in (
             (plan.churn, self._end_somebody),
+            (plan.absences, self._send_somebody_away),
+            (plan.power_cuts, self._cut_power),
             (plan.loss_of_links, self._lose_a_link),
             (plan.clock_jumps, self._put_a_clock),
         ):
@@ -75,6 +83,8 @@ class Faults:
         self._start_rendezvous()
         for resident in self._residents:
             self._start(resident)
+            if resident.disk is not None:
+                resident.disk.cut_after(0)
         for transport in self._silent:
             transport.reset()
         self._silent.clear()
@@ -110,6 +120,27 @@ class Faults:
             resident.kill()
         else:
             resident.crash()
+        self._later(AWAY_S, lambda: self._start(resident))
+
+    def _send_somebody_away(self) -> None:
+        up = [resident for resident in self._residents if resident.is_up]
+        if up:
+            resident = self._random.choice(up)
+            self._tell(f"{resident.own} goes away for long")
+            resident.leave()
+            self._later(LONG_AWAY_S, lambda: self._start(resident))
+
+    def _cut_power(self) -> None:
+        up = [resident for resident in self._residents if resident.is_up and resident.disk is not None]
+        if not up:
+            return
+        resident = self._random.choice(up)
+        assert resident.disk is not None, "chosen above"
+        resident.power_failed = lambda: self._power_failed(resident)
+        resident.disk.cut_after(self._random.randint(*STATEMENTS))
+
+    def _power_failed(self, resident: Resident) -> None:
+        self._tell(f"{resident.own} loses power while it writes")
         self._later(AWAY_S, lambda: self._start(resident))
 
     def _start(self, resident: Resident) -> None:

@@ -16,6 +16,9 @@ UNKNOWN = "unknown"
 #: The outcome of a message of which nobody was told anything.
 LOST = "lost"
 
+#: The outcome of a message that is kept until its destination is seen.
+KEPT = "kept"
+
 #: The outcome of a message that arrived.
 CONFIRMED = "confirmed"
 
@@ -28,9 +31,18 @@ To = PeerId | ToNamespace | ToAll
 
 @attrs.define(eq=False)
 class Person:
-    """One run of a peer's program: a user at a screen. A peer that comes back is another one."""
+    """One run of a peer's program: a user at a screen. A peer that comes back is another one.
+
+    :param keeps: what was shown and said is known to the next run.
+    """
 
     own: PeerId
+    keeps: bool = False
+
+    @property
+    def reader(self) -> Person | PeerId:
+        """Who must not be shown anything twice."""
+        return self.own if self.keeps else self
 
 
 @attrs.define(eq=False)
@@ -38,7 +50,10 @@ class Said:
     """One text of one person.
 
     :param outcome: what its sender was told; empty while it is open, and always of a text to many.
-    :param shown_to: the persons who were shown it.
+    :param shown_to: who was shown it: a person, or the peer where that keeps what it was shown.
+    :param is_promised: its sender was told that it is on its way, or kept.
+    :param msg_id: under which it was sent; empty before.
+    :param told_by: the run that told its outcome.
     """
 
     sender: Person
@@ -46,7 +61,10 @@ class Said:
     text: str
     said_at_s: float
     outcome: str = ""
-    shown_to: set[Person] = attrs.Factory(set)
+    shown_to: set[Person | PeerId] = attrs.Factory(set)
+    is_promised: bool = False
+    msg_id: str = ""
+    told_by: Person | None = None
 
     @property
     def is_cast(self) -> bool:
@@ -67,9 +85,15 @@ class Ledger:
 
     :param now: the true time in seconds.
     :param violated: told what must never happen: which rule, and what happened.
+    :param is_kept: whether its destination has written a text down; None where that keeps nothing.
     """
 
-    def __init__(self, now: Callable[[], float], violated: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float],
+        violated: Callable[[str, str], None],
+        is_kept: Callable[[Said], bool | None] = lambda _said: None,
+    ) -> None:
         #: Names that a liar uses too: nobody can tell who was reached.
         self.impersonated: set[str] = set()
         #: Names of those who keep to the rules.
@@ -84,10 +108,11 @@ class Ledger:
         self.hops: list[int] = []
         self._now = now
         self._violated = violated
+        self._is_kept = is_kept
         self._by_key: dict[str, Said] = {}
         self._by_msg_id: dict[str, Said] = {}
-        #: Outcomes that were told while the message was still being sent.
-        self._early: dict[str, str] = {}
+        #: Outcomes that were told while the message was still being sent, and by whom.
+        self._early: dict[str, tuple[Person, str]] = {}
 
     def __iter__(self) -> Iterator[Said]:
         return iter(self._by_key.values())
@@ -105,8 +130,9 @@ class Ledger:
     def sent(self, said: Said, msg_id: str) -> None:
         """A text went out under a msg_id."""
         self._by_msg_id[msg_id] = said
+        said.msg_id = msg_id
         if msg_id in self._early:
-            self._settled(msg_id, self._early.pop(msg_id))
+            self._settled(*self._early.pop(msg_id), msg_id)
 
     def told(self, person: Person, event: events.Event) -> None:
         """Take what a person's program tells."""
@@ -114,21 +140,36 @@ class Ledger:
             case events.MessageArrived():
                 self._shown(person, event)
             case events.MessageConfirmed(msg_id=msg_id, is_proved=is_proved):
-                self._settled(msg_id, CONFIRMED if is_proved or not self.can_be_forged else UNPROVED)
+                self._settled(person, CONFIRMED if is_proved or not self.can_be_forged else UNPROVED, msg_id)
             case events.MessageFailed(msg_id=msg_id, code=code, why=why):
                 if not (code and why):
                     self._violated("every failure is named", f"{person.own}: {event}")
-                self._settled(msg_id, code or "without a name")
+                self._settled(person, code or "without a name", msg_id)
+            case (
+                events.MessageSought(msg_id=msg_id)
+                | events.MessageSent(msg_id=msg_id)
+                | events.MessageWaits(msg_id=msg_id)
+                | events.MessageResumed(msg_id=msg_id)
+            ):
+                self._promised(msg_id)
 
     def gone(self, person: Person) -> None:
-        """A person's program has ended; what it did not know yet, it will never tell."""
+        """A person's program has ended; what it did not know yet, it will never tell.
+
+        The next one tells what was kept, and that was promised.
+        """
         for said in self._by_key.values():
-            if said.sender is person and not said.outcome:
+            is_kept = person.keeps and said.is_promised
+            if said.sender is person and not (said.outcome or is_kept):
                 said.outcome = UNKNOWN
+
+    def open(self) -> list[Said]:
+        """Return the messages to one peer that have no outcome."""
+        return [said for said in self._by_key.values() if not (said.is_cast or said.outcome)]
 
     def give_up(self) -> list[Said]:
         """Return the messages that have no outcome; they are lost now."""
-        lost = [said for said in self._by_key.values() if not (said.is_cast or said.outcome)]
+        lost = self.open()
         for said in lost:
             said.outcome = LOST
         return lost
@@ -143,11 +184,11 @@ class Ledger:
             self._violated("shown as from who said it", f"{_key(said.text)} as from {event.src}")
         if not said.concerns(person):
             self._violated("shown only to whom it is for", f"{_key(said.text)} for {said.to} to {person.own}")
-        if person in said.shown_to:
+        if person.reader in said.shown_to:
             self.shown_twice += 1
             self._violated("shown once", f"{_key(said.text)} for {said.to} to {person.own} again")
             return
-        said.shown_to.add(person)
+        said.shown_to.add(person.reader)
         times = self.cast_delivery_s if said.is_cast else self.delivery_s
         times.append(self._now() - said.said_at_s)
         if event.hops is not None and not said.is_cast:
@@ -159,17 +200,32 @@ class Ledger:
         if event.src in self.honest - self.impersonated and not is_marked:
             self._violated("shown as from who said it", f"{event.payload[:20]!a} as from {event.src}")
 
-    def _settled(self, msg_id: str, outcome: str) -> None:
+    def _promised(self, msg_id: str) -> None:
+        said = self._by_msg_id.get(msg_id)
+        if said is not None:
+            said.is_promised = True
+            if said.outcome == UNKNOWN:
+                said.outcome = ""  # it was written down after all
+
+    def _settled(self, person: Person, outcome: str, msg_id: str) -> None:
         said = self._by_msg_id.get(msg_id)
         if said is None:
-            self._early[msg_id] = outcome
+            self._early[msg_id] = person, outcome
             return
         key = _key(said.text)
-        if said.outcome:
+        # What was told and not written down when the power failed is told again by the next run.
+        if said.outcome not in ("", UNKNOWN) and (said.told_by is person or not person.keeps):
             self._violated("told one outcome", f"{key} for {said.to}: {said.outcome}, then {outcome}")
             return
-        said.outcome = CONFIRMED if outcome == UNPROVED else outcome
-        if outcome == CONFIRMED and not said.shown_to and said.to not in self.impersonated:
+        said.outcome, said.told_by = CONFIRMED if outcome == UNPROVED else outcome, person
+        if outcome == CONFIRMED and said.to not in self.impersonated:
+            self._check_confirmed(said, key)
+
+    def _check_confirmed(self, said: Said, key: str) -> None:
+        is_kept = self._is_kept(said)
+        if is_kept is False:
+            self._violated("confirmed means kept there", f"{key} for {said.to} is not on its disk")
+        elif is_kept is None and not said.shown_to:
             self._violated("confirmed means shown", f"{key} for {said.to} was not shown to anybody")
 
 

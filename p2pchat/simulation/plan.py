@@ -30,6 +30,8 @@ class Plan:
     :param messages: texts to one peer.
     :param casts: texts to many.
     :param churn: peers that leave, are killed or crash, and come back.
+    :param power_cuts: machines that lose power in the middle of writing, and come back.
+    :param absences: peers that are away for hours.
     :param loss_of_links: links that are reset, cut in the middle of a line, or go silent.
     :param partition: times that the network falls into two parts.
     :param outage: times that the rendezvous is gone.
@@ -37,6 +39,7 @@ class Plan:
     :param bad_connects: share of connects that are refused or never answered, while there are faults.
     :param slow: share of peers that are slow to send and to receive.
     :param keyless: share of peers without keys: what they say is neither encrypted nor signed.
+    :param keepers: share of peers that keep their messages through all runs of their programs.
     :param liars: what kinds of hostile peers there are, and their shares.
     """
 
@@ -47,6 +50,8 @@ class Plan:
     messages: float = 30.0
     casts: float = 3.0
     churn: float = 0.0
+    power_cuts: float = 0.0
+    absences: float = 0.0
     loss_of_links: float = 0.0
     partition: float = 0.0
     outage: float = 0.0
@@ -54,6 +59,7 @@ class Plan:
     bad_connects: float = 0.0
     slow: float = 0.0
     keyless: float = 0.0
+    keepers: float = 0.0
     liars: tuple[tuple[str, float], ...] = ()
 
     @property
@@ -94,6 +100,8 @@ MIXED = Plan(
     messages=60.0,
     casts=6.0,
     churn=4.0,
+    power_cuts=2.0,
+    absences=0.5,
     loss_of_links=8.0,
     partition=1.0,
     outage=1.0,
@@ -101,6 +109,7 @@ MIXED = Plan(
     bad_connects=0.1,
     slow=0.1,
     keyless=0.1,
+    keepers=0.9,
     liars=(("any", 0.1),),
 )
 

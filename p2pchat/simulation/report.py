@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from p2pchat.language import tr
 from p2pchat.simulation.invariants import BOUNDS, SERVER_BOUNDS
-from p2pchat.simulation.ledger import CONFIRMED, LOST, UNKNOWN, Said
+from p2pchat.simulation.ledger import CONFIRMED, KEPT, LOST, UNKNOWN, Said
 from p2pchat.simulation.simulation import Simulation
 
 #: Digits behind the point of seconds: nobody needs more than a tenth of a millisecond.
@@ -87,6 +87,7 @@ class Report(Struct, frozen=True):
 
     :param command: what simulates the same again.
     :param sent: messages to one peer that honest peers sent.
+    :param kept: those that wait for their destination when it ends.
     :param failed: those whose sender was told that they are not known to have arrived, and why.
     :param unknown: those whose sender was gone before it could be told.
     :param lost: those of which nobody was told anything.
@@ -100,6 +101,7 @@ class Report(Struct, frozen=True):
     command: str
     sent: int
     confirmed: int
+    kept: int
     failed: int
     failed_by_reason: dict[str, int]
     unknown: int
@@ -137,6 +139,7 @@ class Report(Struct, frozen=True):
         yield ""
         yield tr("Messages to one peer: {n} sent").format(n=self.sent)
         yield tr("  confirmed             {n}").format(n=_share(self.confirmed, self.sent))
+        yield tr("  still kept            {n}").format(n=_share(self.kept, self.sent))
         yield tr("  failed, with a reason {n}").format(n=_share(self.failed, self.sent))
         for reason, count in self.failed_by_reason.items():
             yield f"    {tr(reason):<20}{count:>8}"
@@ -205,13 +208,15 @@ def report_on(simulation: Simulation) -> Report:
     ledger, tap = simulation.ledger, simulation.wiretap
     to_one = [said for said in ledger if not said.is_cast]
     outcomes = Counter(said.outcome for said in to_one)
-    confirmed, unknown, lost = (outcomes.pop(outcome, 0) for outcome in (CONFIRMED, UNKNOWN, LOST))
+    names = (CONFIRMED, KEPT, UNKNOWN, LOST)
+    confirmed, kept, unknown, lost = (outcomes.pop(outcome, 0) for outcome in names)
     broken = [Broken(found.at_s, found.rule, found.what) for found in simulation.violations]
     bounds = {**BOUNDS, **SERVER_BOUNDS}
     return Report(
         command=simulation.plan.command,
         sent=len(to_one),
         confirmed=confirmed,
+        kept=kept,
         failed=outcomes.total(),
         failed_by_reason=dict(sorted(outcomes.items())),
         unknown=unknown,

@@ -14,10 +14,12 @@ from p2pchat.node import Node
 from p2pchat.protocol.names import PeerId
 from p2pchat.rendezvous.server import RendezvousServer
 from p2pchat.settings import Settings
+from p2pchat.simulation.disk import Disk, DiskThreads
 from p2pchat.simulation.internet import Internet
-from p2pchat.simulation.keys import Locker
+from p2pchat.simulation.keys import MORNING_MS, Locker
 from p2pchat.simulation.ledger import Person
 from p2pchat.simulation.network import MemoryHost
+from p2pchat.store.sqlite import SqliteStore
 
 #: Where the rendezvous stands.
 RENDEZVOUS = Address("10.255.255.1", 5000)
@@ -58,6 +60,7 @@ class Resident:
 
     :param peers: addresses that its user told it to dial.
     :param locker: its keys; None: it has none, like peers of before.
+    :param disk: where it keeps its messages; None: it forgets them when its program ends.
     :param make: makes the node; a liar's is of another class.
     """
 
@@ -67,6 +70,7 @@ class Resident:
     around: Surroundings
     peers: tuple[Address, ...] = ()
     locker: Locker | None = None
+    disk: Disk | None = None
     make: Callable[..., Node] = Node
     is_honest: bool = True
     #: What kind of liar it is, if it is one.
@@ -74,6 +78,8 @@ class Resident:
     host: MemoryHost | None = None
     node: Node | None = None
     person: Person | None = None
+    #: Told when the power fails in the middle of something.
+    power_failed: Callable[[], None] = lambda: None
 
     @property
     def is_up(self) -> bool:
@@ -86,10 +92,10 @@ class Resident:
         return Settings(port=PORT, rendezvous=RENDEZVOUS, shared=False, peers=self.peers)
 
     def start(self) -> None:
-        """Start its program, with no memory of what was before."""
+        """Start its program, with no memory of what was before but what is on its disk."""
         around = self.around
         self.host = around.internet.host(self.ip)
-        self.person = person = Person(self.own)
+        self.person = person = Person(self.own, keeps=self.disk is not None)
         self.node = self.make(
             self.host,
             self.own,
@@ -98,6 +104,7 @@ class Resident:
             random=around.random.random,
             timestamp=lambda: "2026-01-01T00:00:00Z",
             keys=None if self.locker is None else self.locker.open(self.host.seconds),
+            store=None if self.disk is None else self._store(self.disk, self.host),
         )
         if around.max_dialled is not None:
             self.node.switchboard.max_dialled = around.max_dialled
@@ -122,6 +129,20 @@ class Resident:
         _, person = self._end()
         self.around.internet.crash(self.ip)
         self.around.gone(person)
+
+    def _store(self, disk: Disk, host: MemoryHost) -> SqliteStore:
+        disk.cut_after(0)
+        return SqliteStore(
+            disk.database,
+            DiskThreads(host, self.around.random, self._lose_power),
+            now_ms=lambda: MORNING_MS + round(host.seconds() * 1000),
+            clock_s=host.seconds,
+        )
+
+    def _lose_power(self) -> None:
+        if self.is_up:
+            self.crash()
+            self.power_failed()
 
     def _end(self) -> tuple[Node, Person]:
         node, person = self.node, self.person

@@ -14,7 +14,9 @@ from twisted.logger import globalLogPublisher
 from p2pchat import events
 from p2pchat.addresses import Address
 from p2pchat.protocol.names import PeerId
+from p2pchat.routing.outbox import LONGEST_WAIT_S
 from p2pchat.simulation import invariants
+from p2pchat.simulation.disk import Disk
 from p2pchat.simulation.faults import Faults
 from p2pchat.simulation.internet import Internet
 from p2pchat.simulation.invariants import (
@@ -26,7 +28,7 @@ from p2pchat.simulation.invariants import (
     Violation,
 )
 from p2pchat.simulation.keys import Locker
-from p2pchat.simulation.ledger import Ledger, Person
+from p2pchat.simulation.ledger import KEPT, Ledger, Person, Said
 from p2pchat.simulation.liars import FORGERS, LIARS, NAMESAKES, Cast
 from p2pchat.simulation.plan import Plan
 from p2pchat.simulation.residents import PORT, Rendezvous, Resident, Surroundings, ip_of, name_of
@@ -52,6 +54,9 @@ DIALLED = 5
 
 #: The same where most of what is listed cannot be dialled anyway.
 DIALLED_SPARSE = 1
+
+#: Seconds in which a message that is tried again arrives, behind others to the same peer.
+LATE_S = 60.0
 
 #: Seconds that everything gets to end at the end.
 FAREWELL_S = 5.0
@@ -85,7 +90,7 @@ class Simulation:
         self.internet = Internet(self._random("network"), reach)
         self.internet.tap = self._passed
         self.clock = self.internet.clock
-        self.ledger = Ledger(lambda: self.clock.now_s, self.violated)
+        self.ledger = Ledger(lambda: self.clock.now_s, self.violated, self._is_kept)
         self.rendezvous = Rendezvous(self.internet)
         self.residents = self._populate(reach.told)
         self.ledger.honest.update(resident.own for resident in self.honest)
@@ -154,6 +159,8 @@ class Simulation:
         slow = set(random.sample(range(plan.peers), round(plan.slow * plan.peers)))
         keys = self._random("keys")
         keyless = set(keys.sample(range(plan.peers), round(plan.keyless * plan.peers)))
+        keepers = self._random("keepers")
+        keep = set(keepers.sample(range(plan.peers), round(plan.keepers * plan.peers)))
         residents = []
         for number, name in enumerate(names):
             ip = ip_of(number)
@@ -164,6 +171,8 @@ class Simulation:
                 self._corrupt(resident, cast.parts[number], names, random)
             if number not in keyless and resident.part != "downgrader":
                 resident.locker = Locker.new(resident.own, Random(f"{plan.seed} {number}").randbytes)
+            if number in keep and resident.is_honest:
+                resident.disk = Disk()
             residents.append(resident)
         return residents
 
@@ -242,8 +251,8 @@ class Simulation:
 
     def _end(self) -> None:
         self._check_recovery()
-        for said in self.ledger.give_up():
-            self.violated("every message has an outcome", f"{said.text[:20]!a} for {said.to} has none")
+        self._wait_for_the_late()
+        self._check_outcomes()
         for resident in self.residents:
             if resident.is_up:
                 resident.leave()
@@ -251,6 +260,33 @@ class Simulation:
             self.rendezvous.stop()
         self._advance(FAREWELL_S)
         self._check_nothing_left()
+
+    def _is_kept(self, said: Said) -> bool | None:
+        """Whether the destination of a text has it on its disk; None where it keeps none."""
+        disk = next((resident.disk for resident in self.honest if resident.own == said.to), None)
+        return None if disk is None else disk.has_message(said.sender.own, said.text)
+
+    def _should_arrive(self, said: Said) -> bool:
+        """Whether nobody claims to be the source or the destination of a text, so that it must arrive."""
+        return not {said.sender.own, said.to} & self.ledger.impersonated
+
+    def _wait_for_the_late(self) -> None:
+        """Give what is kept time to be tried once more, where it must arrive."""
+        end_s = self.clock.now_s + LONGEST_WAIT_S + LATE_S
+        while self.clock.now_s < end_s and any(map(self._should_arrive, self.ledger.open())):
+            self._advance(LOOK_S)
+
+    def _check_outcomes(self) -> None:
+        """What is neither confirmed nor failed must be in the outbox of its sender, for a reason."""
+        senders = {resident.own: resident for resident in self.honest}
+        for said in self.ledger.give_up():
+            disk = senders[said.sender.own].disk
+            if disk is None or not disk.waits(said.msg_id):
+                self.violated("every message has an outcome", f"{said.text[:20]!a} for {said.to} has none")
+            else:
+                said.outcome = KEPT
+                if self._should_arrive(said):
+                    self.violated("nothing waits for who is there", f"{said.text[:20]!a} for {said.to}")
 
     def _check_recovery(self) -> None:
         parts = invariants.parts(self.residents)

@@ -69,6 +69,8 @@ class Seals:
         pin = self._trust.pins.get(PeerId(dst))
         if pin is not None and pin.card is not None:
             return False
+        if pin is not None and pin.signs:
+            return True  # it has one, and gets nothing without it
         return self._without_card.get(dst, 0.0) <= self._trust.clock_s()
 
     def has_no_card(self, dst: str) -> None:
@@ -214,9 +216,9 @@ class Seals:
         return pin is None or pin.key == card.signing
 
     def speaks_for_itself(self, peer_id: str) -> bool:
-        """Whether a peer signs what it says."""
+        """Whether a peer signs what it says, or has shown that it can."""
         pin = self._trust.pins.get(PeerId(peer_id))
-        return pin is not None and pin.signs
+        return pin is not None and (pin.signs or pin.card is not None)
 
     # Inside.
 

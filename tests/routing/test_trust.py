@@ -463,6 +463,24 @@ class QuestionTests(TrustTestCase):
         (passed,) = bob.of_type("WHO_HAS_HIT")
         self.assertEqual((passed["via"], passed["hops"], passed["card"]), (ALICE, 1, {"of": DAVE}))
 
+    def test_card_after_a_nearer_answer(self) -> None:
+        """A card is passed back though somebody who knows of none answered before, and as near; once."""
+        bob, erin, carol = self.encrypted(), self.encrypted(ERIN), self.encrypted(CAROL)
+        self.ask(bob, DAVE)
+        self.hit(erin, src=ERIN, hops=1)
+        for _ in range(2):
+            self.hit(carol, hops=1, sig=f"stamp for {CAROL}", card={"of": DAVE})
+        self.assertEqual([each.get("card") for each in bob.of_type("WHO_HAS_HIT")], [None, {"of": DAVE}])
+
+    def test_unproved_answer_to_one_that_asks_for_no_proof(self) -> None:
+        """An answer without proof goes back to who did not ask for any, and nothing is learned from it."""
+        bob, erin = self.encrypted(), self.encrypted(ERIN)
+        self.stamps.signers.add(DAVE)
+        self.ask(bob, DAVE, signed=False)
+        self.hit(erin, src=ERIN, hops=1)
+        self.assertEqual(len(bob.of_type("WHO_HAS_HIT")), 1)
+        self.assertEqual(self.ways(DAVE), [])
+
     def test_linked_with_one_that_cannot(self) -> None:
         """For one that cannot sign its neighbour answers, as it always did."""
         bob, _ = self.encrypted(), self.link(DAVE, plain=True)

@@ -310,6 +310,13 @@ class SignedTests(SealsTestCase):
         self.alice.knows(self.bob)
         self.assertFalse(self.alice.seals.wants_card(BOB))
 
+    def test_card_of_one_that_has_one(self) -> None:
+        """The card of a peer that signs is worth each wait: without it that peer gets nothing."""
+        self.alice.knows(self.bob, has_card=False)
+        self.alice.seals.unwrap(self.bob.wrap(replace(HELLO, src=BOB, dst=ALICE)))
+        self.alice.seals.has_no_card(BOB)
+        self.assertTrue(self.alice.seals.wants_card(BOB))
+
     def test_many_without_cards(self) -> None:
         """So many without a card are remembered, then all are asked again."""
         self.patch(seals_module, "MAX_WITHOUT_CARD", 2)
