@@ -379,13 +379,11 @@ class Router:
 
     def _is_new(self, message: Send | Pub, by_text: bool) -> bool:
         """Whether a message was not seen by this run."""
-        short = (message.src, message.msg_id)
-        whole = (message.src, message.msg_id, message.payload)
-        if not by_text:
-            self._seen.is_new(whole)  # a copy may follow over a relay
-            return self._seen.is_new(short)
-        self._seen.is_new(short)
-        return self._seen.is_new(whole)
+        is_new = self._seen.is_new((message.src, message.msg_id, message.payload))
+        if by_text:
+            return is_new
+        # Only its source itself can use up a msg_id: a relay may have brought other words under it.
+        return self._seen.is_new((message.src, message.msg_id)) and is_new
 
 
 def _code_in(reason: str) -> str:

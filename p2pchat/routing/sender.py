@@ -84,6 +84,8 @@ class Sender:
         self._envelopes = envelopes
         self._trust = trust
         self._count = 0
+        #: Why nothing is sent any more; empty while all is.
+        self._stopped = ""
         self._outbox: Outbox | None = None
         if keeps:
             self._outbox = Outbox(hood.now, self._go, self._is_direct, self._stands_behind, self._expire)
@@ -114,7 +116,7 @@ class Sender:
         assert self._outbox is not None, "only what keeps has kept"
         delivery = self._new(msg_id, dst, payload, self._hood.now() - age_s)
         delivery.state = State.WAITING
-        delivery.is_told_waiting = True
+        delivery.is_kept = delivery.is_told_waiting = True
         self.pending.rest(delivery)
         self._outbox.resume(delivery)
         return delivery
@@ -144,10 +146,11 @@ class Sender:
 
     def give_up(self, why: str) -> None:
         """End everything that is open: the node stops. What is kept is tried again at the next start."""
+        self._stopped = why
         for delivery in self.pending:
             if self._outbox is None:
                 self._fail(delivery, NOT_CONFIRMED, why)
-            elif delivery.state is not State.WAITING:
+            elif delivery.state is not State.WAITING and delivery.is_kept:
                 self._rest(delivery, NOT_CONFIRMED, why)
 
     # What happens around us.
@@ -265,9 +268,12 @@ class Sender:
 
     def _kept(self, delivery: Delivery) -> None:
         """A message is written down, so that it may go."""
-        if delivery.is_over or delivery.state is State.WAITING:
-            return  # it was cancelled meanwhile, or we stop
-        if self._outbox is None:
+        delivery.is_kept = True
+        if delivery.is_over:
+            return  # it was cancelled meanwhile
+        if self._outbox is not None and self._stopped:
+            self._rest(delivery, NOT_CONFIRMED, self._stopped)
+        elif self._outbox is None:
             self._go(delivery)
         else:
             self._outbox.add(delivery)

@@ -104,7 +104,7 @@ class Resident:
             random=around.random.random,
             timestamp=lambda: "2026-01-01T00:00:00Z",
             keys=None if self.locker is None else self.locker.open(self.host.seconds),
-            store=None if self.disk is None else self._store(self.disk, self.host),
+            store=None if self.disk is None else self._store(self.disk, self.host, person),
         )
         if around.max_dialled is not None:
             self.node.switchboard.max_dialled = around.max_dialled
@@ -130,19 +130,22 @@ class Resident:
         self.around.internet.crash(self.ip)
         self.around.gone(person)
 
-    def _store(self, disk: Disk, host: MemoryHost) -> SqliteStore:
+    def _store(self, disk: Disk, host: MemoryHost, person: Person) -> SqliteStore:
         disk.cut_after(0)
         return SqliteStore(
             disk.database,
-            DiskThreads(host, self.around.random, self._lose_power),
+            DiskThreads(host, self.around.random, lambda: self._lose_power(host, person)),
             now_ms=lambda: MORNING_MS + round(host.seconds() * 1000),
             clock_s=host.seconds,
         )
 
-    def _lose_power(self) -> None:
-        if self.is_up:
+    def _lose_power(self, host: MemoryHost, person: Person) -> None:
+        if self.is_up and self.host is host:
             self.crash()
             self.power_failed()
+        else:
+            host.vanish()  # in the middle of ending in good order
+            self.around.gone(person)
 
     def _end(self) -> tuple[Node, Person]:
         node, person = self.node, self.person

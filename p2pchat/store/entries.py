@@ -42,8 +42,8 @@ class Arrival(Struct, frozen=True, gc=False):
     """A message that came in.
 
     :param hops: links that it came over; None where it does not tell.
-    :param by_text: its source may use a msg_id for several texts, so that a copy is one with the same text;
-        else a copy is what has the same author and msg_id.
+    :param by_text: its source may use a msg_id for several texts, or a relay may have changed them, so that a
+        copy is one with the same text; else it is any that the author itself brought under that msg_id, too.
     """
 
     msg_id: str

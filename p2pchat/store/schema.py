@@ -16,8 +16,8 @@ MIGRATIONS = (
         at_ms INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE shown (
-        seq INTEGER PRIMARY KEY, message BLOB NOT NULL, text BLOB NOT NULL, at_ms INTEGER NOT NULL,
-        UNIQUE (message, text)
+        seq INTEGER PRIMARY KEY, message BLOB NOT NULL, text BLOB NOT NULL, by_text INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL, UNIQUE (message, text)
     ) STRICT;
     CREATE TABLE messages (
         number INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, conversation TEXT NOT NULL,

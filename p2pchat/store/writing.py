@@ -92,11 +92,13 @@ def receive(execute: Execute, arrival: Arrival, has_history: bool) -> bool:
     """Write down a message that came in; False where it is a copy."""
     message, text = _digest(16, arrival.author, arrival.msg_id), _digest(8, arrival.text)
     if not arrival.by_text:
-        known = execute("SELECT 1 FROM shown WHERE message = ? LIMIT 1", (message,)).fetchone()
-        if known is not None:
+        # Only its source itself can use up a msg_id: a relay may have brought other words under it.
+        sql = "SELECT 1 FROM shown WHERE message = ? AND NOT by_text LIMIT 1"
+        if execute(sql, (message,)).fetchone() is not None:
             return False
     written = execute(
-        "INSERT OR IGNORE INTO shown (message, text, at_ms) VALUES (?, ?, ?)", (message, text, arrival.at_ms)
+        "INSERT OR IGNORE INTO shown (message, text, by_text, at_ms) VALUES (?, ?, ?, ?)",
+        (message, text, arrival.by_text, arrival.at_ms),
     )
     if not written.rowcount:
         return False

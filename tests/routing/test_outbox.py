@@ -408,11 +408,13 @@ class WrittenDownTests(OutboxTestCase):
         self.assertEqual((self.texts(self.bob), delivery.state), ([], State.FAILED))
 
     def test_stopped_meanwhile(self) -> None:
-        """Neither does one that was being written down when we stopped."""
+        """Neither does one that was being written down when we stopped; it is said to be kept once it is."""
         delivery = self.router.send(BOB, "hi")
         self.router.give_up("stopped")
+        self.assertEqual(self.house.postponed, [])
         self.house.disk.catch_up()
         self.assertEqual((self.texts(self.bob), delivery.state), ([], State.WAITING))
+        self.assertEqual(self.told(), [("hi", NOT_CONFIRMED)])
 
     def test_before_it_is_confirmed(self) -> None:
         """What arrives is confirmed only once it is written down; so is a copy that comes meanwhile."""

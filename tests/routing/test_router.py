@@ -66,6 +66,15 @@ class ReceivingTests(RouterTestCase):
         self.assertEqual([message.payload for message in self.house.shown], ["one", "two"])
         self.assertEqual([fields["type"] for fields in bob.heard], ["ACK"] * 3)
 
+    def test_other_words_under_a_msg_id(self) -> None:
+        """Whatever a relay brought under the msg_id of somebody, that one's own words are shown, once."""
+        bob, carol = self.link(), self.link(CAROL)
+        for neighbour, payload in ((carol, "forged"), (bob, "said"), (bob, "said"), (carol, "said")):
+            self.receive(neighbour, "SEND", msg_id="m1", src=BOB, dst=ALICE, payload=payload)
+        self.assertEqual([message.payload for message in self.house.shown], ["forged", "said"])
+        self.receive(bob, "SEND", msg_id="m1", src=BOB, dst=ALICE, payload="its own msg_id once more")
+        self.assertEqual(len(self.house.shown), 2)
+
     def test_for_somebody_else(self) -> None:
         """Section 5: what is for somebody else is answered no_route towards its source, not shown."""
         bob = self.link()

@@ -6,6 +6,7 @@ import gc
 import json
 import re
 import shlex
+from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import LoopingCall
@@ -20,16 +21,20 @@ from p2pchat.node import Node
 from p2pchat.rendezvous.connection import RequestConnection
 from p2pchat.rendezvous.registration import Registration
 from p2pchat.routing.delivery import Deliveries
+from p2pchat.routing.outbox import Outbox
 from p2pchat.routing.router import Router
 from p2pchat.routing.sender import Sender
 from p2pchat.simulate_command import BROKEN
 from p2pchat.simulation.invariants import BOUNDS, SERVER_BOUNDS
+from p2pchat.store.entries import Arrival
+from p2pchat.store.sqlite import SqliteStore
 from tests.simulation.towns import run
 
 SMALL = ("--peers", "4", "--minutes", "2", "--topology", "full", "--messages", "60", "--casts", "5")
 CHURN = (*SMALL, "--churn", "20")
 OUTAGE = (*SMALL, "--outage", "6", "--minutes", "5")
 RESENT = (*SMALL, "--loss-of-links", "30")
+KEEPING = (*SMALL, "--keepers", "1", "--churn", "12", "--power-cuts", "12", "--minutes", "4")
 LOST_LINKS = (*SMALL, "--loss-of-links", "30", "--messages", "0")
 
 BEYOND = "no table beyond its bound"
@@ -57,7 +62,7 @@ class DefectTestCase(SynchronousTestCase):
 class ControlTests(SynchronousTestCase):
     def test_without_a_defect(self) -> None:
         """The same networks without a defect break no rule: what breaks below is the defect."""
-        for options in (SMALL, CHURN, OUTAGE, RESENT, LOST_LINKS):
+        for options in (SMALL, CHURN, OUTAGE, RESENT, KEEPING, LOST_LINKS):
             status, text, _ = run("simulate", *options)
             self.assertEqual(status, 0, text)
             self.assertEqual(text.splitlines()[-1], "All invariants held.")
@@ -109,6 +114,42 @@ class MessageDefectTests(DefectTestCase):
         _, text, _ = run("simulate", *SMALL, "--json")
         found = json.loads(text)
         self.assertEqual((found["lost"], found["unknown"]), (found["sent"], 0))
+
+
+class StoreDefectTests(DefectTestCase):
+    """Defects of what keeps messages."""
+
+    def test_confirms_what_it_does_not_write(self) -> None:
+        """A store that says so before it has written is found."""
+        really = SqliteStore.receive
+
+        def receive(store: SqliteStore, arrival: Arrival, then: Callable[[bool], None]) -> None:
+            then(True)
+            really(store, arrival, lambda _is_new: None)
+
+        self.patch(SqliteStore, "receive", receive)
+        self.broken(KEEPING, "confirmed means kept there")
+
+    def test_forgets_what_it_has_shown(self) -> None:
+        """A store that takes everything for new is found, when a peer is started again."""
+        really = SqliteStore.receive
+
+        def receive(store: SqliteStore, arrival: Arrival, then: Callable[[bool], None]) -> None:
+            really(store, arrival, lambda _is_new: then(True))
+
+        self.patch(SqliteStore, "receive", receive)
+        self.broken(KEEPING, "shown once")
+
+    def test_forgets_what_waits(self) -> None:
+        """A store that goes on without having written what is to be sent is found."""
+        self.patch(SqliteStore, "keep", lambda _store, _message, then: then())
+        self.broken(KEEPING, "every message has an outcome")
+
+    def test_does_not_try_again(self) -> None:
+        """An outbox in which what waits is forgotten until the next start is found."""
+        self.patch(Outbox, "noticed", lambda *_given, **_more: None)
+        self.patch(Outbox, "tick", lambda *_given: None)
+        self.broken(KEEPING, "nothing waits for who is there")
 
 
 class TableDefectTests(DefectTestCase):

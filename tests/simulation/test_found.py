@@ -16,7 +16,9 @@ class FoundTests(SynchronousTestCase):
 
     def hold(self, seed: int, minutes: float = 2.5) -> None:
         """Assert that no invariant breaks, and name the command that replays it if one does."""
-        simulation = Simulation(attrs.evolve(MIXED, peers=20, minutes=minutes, seed=seed))
+        # As it was when they were found: without disks, which change when everything happens.
+        plan = attrs.evolve(MIXED, peers=20, minutes=minutes, seed=seed, keepers=0.0)
+        simulation = Simulation(attrs.evolve(plan, power_cuts=0.0, absences=0.0))
         with unmeasured():
             simulation.run()
         report = report_on(simulation)
@@ -46,6 +48,23 @@ class FoundTests(SynchronousTestCase):
     def test_confirmation_under_a_msg_id_of_somebody_else(self) -> None:
         """The ACK of a message of our own was passed back to another source of the same msg_id."""
         self.hold(5863, minutes=2.25)
+
+    def keep(self, seed: int) -> None:
+        """Assert that with disks, and without liars, no invariant breaks and nothing waits in the end."""
+        simulation = Simulation(attrs.evolve(MIXED, peers=20, minutes=2.25, seed=seed, liars=()))
+        with unmeasured():
+            simulation.run()
+        report = report_on(simulation)
+        self.assertGreater(report.confirmed, 0, report.command)
+        self.assertTrue(report.is_good, "\n".join(report.verdict()))
+
+    def test_card_behind_a_nearer_answer(self) -> None:
+        """A card was not passed back where somebody without any had answered before, so nothing was sent."""
+        self.keep(1)
+
+    def test_no_proof_asked_for(self) -> None:
+        """Who cannot ask for proof got no answer about somebody who gives it, so nothing was sent."""
+        self.keep(113)
 
     def test_swallowed_by_all_that_were_asked(self) -> None:
         """Copies went over five next hops, and each of these passed its one on to somebody who swallows."""

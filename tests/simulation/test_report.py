@@ -21,6 +21,7 @@ EMPTY = f"""\
 
 Messages to one peer: 0 sent
   confirmed             0
+  still kept            0
   failed, with a reason 0
   sender gone before it was told 0
   lost without a word   0

@@ -47,11 +47,11 @@ class RunTests(SynchronousTestCase):
 
     def test_with_everything(self) -> None:
         """With every kind of fault there are failures of which the senders are told, and all recovers."""
-        _, report = simulate(attrs.evolve(MIXED, peers=8, minutes=4.0, churn=6.0, partition=1.0))
+        _, report = simulate(attrs.evolve(MIXED, peers=8, minutes=4.0, churn=6.0, partition=1.0, keepers=0.5))
         self.assertTrue(report.is_good, report.as_text())
         self.assertGreater(report.failed, 0)
         self.assertEqual(report.failed, sum(report.failed_by_reason.values()))
-        self.assertEqual(report.sent, report.confirmed + report.failed + report.unknown)
+        self.assertEqual(report.sent, report.confirmed + report.failed + report.unknown + report.kept)
         self.assertTrue({"all faults", "peer away"} <= set(report.one_network_s))
 
     def test_alone(self) -> None:

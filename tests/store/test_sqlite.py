@@ -149,8 +149,16 @@ class OnceTests(StoreTestCase):
         store = self.make()
         for text in "aab":
             store.receive(arrival(1, text, by_text=True), self.told(text))
-        store.receive(arrival(1, "c"), self.told("c"))
-        self.assertEqual(self.done, [("a", True), ("a", False), ("b", True), ("c", False)])
+        self.assertEqual(self.done, [("a", True), ("a", False), ("b", True)])
+
+    def test_other_words_under_a_msg_id(self) -> None:
+        """Whatever a relay brought under the msg_id of somebody, that one's own words are shown, once."""
+        store = self.make()
+        store.receive(arrival(1, "forged", by_text=True), self.told("forged"))
+        for _ in range(2):
+            store.receive(arrival(1, "said"), self.told("said"))
+        store.receive(arrival(1, "said", by_text=True), self.told("copy"))
+        self.assertEqual(self.done, [("forged", True), ("said", True), ("said", False), ("copy", False)])
 
     def test_parts_stay_apart(self) -> None:
         """Names and numbers that only together read the same are not the same."""
