@@ -38,6 +38,12 @@ def _events() -> usage.Options:
     return EventsOptions()
 
 
+def _export() -> usage.Options:
+    from p2pchat.export_command import ExportOptions
+
+    return ExportOptions()
+
+
 def _doctor() -> usage.Options:
     from p2pchat.doctor_command import DoctorOptions
 
@@ -84,6 +90,7 @@ class Options(StrictOptions):
         ["attach", None, _attach, tr("Show a peer that runs on this terminal.")],
         ["send", None, _send, tr("Let a peer that runs say something, and tell what came of it.")],
         ["events", None, _events, tr("Print what happens at a peer that runs.")],
+        ["export", None, _export, tr("Print all that a peer has kept of what was said.")],
         ["simulate", None, _simulate, tr("Run a network of real peers, on simulated time.")],
         ["replay", None, _replay, tr("Walk through what simulate --trace has written.")],
         ["identity", None, _identity, tr("Show the key of a peer, copy it, move it elsewhere.")],

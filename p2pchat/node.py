@@ -84,6 +84,8 @@ class Node(MultiService):
         self._reactor = reactor
         self._new_id = new_id
         self._is_stopping = False
+        self._is_listened_to = False
+        self._early_troubles: list[str] = []
         self._first_round_over = settings.rendezvous is None
         self._ticking = Ticking(reactor, self._look, lambda: self._is_waiting)
         self.started_at_s = reactor.seconds()
@@ -162,6 +164,9 @@ class Node(MultiService):
         """
         self._resume()
         super().startService()
+        for what in self._early_troubles:
+            self._tell(events.StoreTold(what))
+        self._is_listened_to = True
         self._log.info("{own!a} listens on port {port}", own=self.own, port=self.switchboard.port)
         self._ticking.start()
 
@@ -386,10 +391,17 @@ class Node(MultiService):
 
     def _resume(self) -> None:
         """Take up the messages of an earlier run."""
-        for kept in self.store.open(str(self.own), lambda what: self._tell(events.StoreTold(what))):
+        for kept in self.store.open(str(self.own), self._store_told):
             age_s = max(0.0, (self.store.now_ms() - kept.at_ms) / 1000)
             delivery = self.router.resume(kept.msg_id, PeerId(kept.dst), kept.text, age_s)
             self._tell(events.MessageResumed(kept.msg_id, delivery.dst, kept.text, age_s))
+
+    def _store_told(self, what: str) -> None:
+        """Tell what is wrong with the store; at the start once there are surfaces to show it."""
+        if self._is_listened_to:
+            self._tell(events.StoreTold(what))
+        else:
+            self._early_troubles.append(what)
 
     def _close(self, result: Any) -> Any:
         self.gate.close()

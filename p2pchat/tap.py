@@ -44,7 +44,7 @@ from p2pchat.rendezvous.tls import read_authority
 from p2pchat.settings import DEFAULT_NAMESPACE, SHARED_RENDEZVOUS, Settings
 from p2pchat.state import Occupancy, claim_folder
 from p2pchat.steady import steady
-from p2pchat.store.database import FileDatabase
+from p2pchat.store.database import MESSAGES_FILE, FileDatabase
 from p2pchat.store.sqlite import KEEP_DAYS, SqliteStore
 from p2pchat.store.threads import ReactorThreads
 from p2pchat.supervision import Supervision
@@ -58,9 +58,6 @@ from p2pchat.trust.namespacekey import NamespaceKey, load_namespace_key
 from p2pchat.trust.pins import Pins
 from p2pchat.trust.secretfile import KeysUnusable
 from p2pchat.trust.trust import Rules
-
-#: Where messages are kept, beside the keys.
-MESSAGES_FILE = "messages.sqlite"
 
 #: Unless told otherwise.
 DEFAULT_TTL_S = 7200

@@ -45,6 +45,7 @@ FLOORS = {
     "keys_command": 6,
     "simulate_command": 7,
     "attach_command": 8,
+    "export_command": 8,
     "doctor": 9,
     "doctor_command": 10,
     "command": 11,

@@ -48,6 +48,9 @@ class SimulateOptionsTests(SynchronousTestCase):
             "messages": ("0", 0.0),
             "casts": ("1e3", 1000.0),
             "churn": ("1", 1.0),
+            "power-cuts": ("5", 5.0),
+            "absences": ("0.1", 0.1),
+            "keepers": ("0.75", 0.75),
             "loss-of-links": ("2", 2.0),
             "partition": ("0.5", 0.5),
             "outage": ("3", 3.0),
@@ -129,7 +132,7 @@ class WrongOptionTests(SynchronousTestCase):
 
     def test_no_command(self) -> None:
         """Without a command, or with another one, it is said which there are."""
-        self.assert_wrong([], "expected a command: status, doctor, attach, send, events, simulate")
+        self.assert_wrong([], "expected a command: status, doctor, attach, send, events, export, simulate")
         self.assert_wrong(["dance"], "dance")
 
     def test_unknown(self) -> None:

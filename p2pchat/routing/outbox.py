@@ -22,6 +22,13 @@ EXPIRY_S = 7 * 24 * 3600.0
 FIRST_WAIT_S = 15.0
 LONGEST_WAIT_S = 600.0
 
+#: Seconds after the start until what an earlier run has kept is tried: the first links are made meanwhile.
+RESUME_S = 2.0
+
+#: Peers that are sought at once when there is a new neighbour, which may know a way to them. Each costs a
+#: question that goes all around.
+SOUGHT_AT_ONCE = 16
+
 #: Seconds between two rounds of tries, whatever is heard of a peer: each sign of life of one whom nothing
 #: reaches would begin another.
 PAUSE_S = 5.0
@@ -96,7 +103,7 @@ class Outbox:
 
     def resume(self, delivery: Delivery) -> None:
         """Take a message of an earlier run, which goes when its destination is seen, or soon."""
-        shelf = self._shelves.setdefault(delivery.dst, Shelf([], {}, next_at_s=self._now() + FIRST_WAIT_S))
+        shelf = self._shelves.setdefault(delivery.dst, Shelf([], {}, next_at_s=self._now() + RESUME_S))
         insort(shelf.waiting, delivery, key=_number)
 
     def put_back(self, delivery: Delivery) -> None:
@@ -151,6 +158,13 @@ class Outbox:
         if is_new:
             shelf.rounds = 0
         if is_new or self._may_begin(shelf):
+            self._release(shelf)
+
+    def neighbour_came(self) -> None:
+        """Somebody is linked who may know a way to those for whom something waits."""
+        asleep = [shelf for shelf in self._shelves.values() if shelf.next_at_s and self._may_begin(shelf)]
+        asleep.sort(key=lambda shelf: shelf.tried_at_s)
+        for shelf in asleep[:SOUGHT_AT_ONCE]:
             self._release(shelf)
 
     def tick(self) -> None:

@@ -201,8 +201,8 @@ class Router:
         """A link with a peer stands: what waited for it can go."""
         self.hood.arrive(neighbour)
         self.discovery.noticed(neighbour.peer_id)
-        self.sender.noticed(neighbour.peer_id, is_new=True)
         self.discovery.neighbour_up(neighbour)
+        self.sender.neighbour_up(neighbour)
 
     def noticed(self, peer_id: PeerId) -> None:
         """It is known anew where a peer is: what is kept for it is tried."""

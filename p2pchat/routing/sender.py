@@ -163,6 +163,13 @@ class Sender:
         if self._outbox is not None:
             self._outbox.noticed(peer_id, is_new=is_new)
 
+    def neighbour_up(self, neighbour: Neighbour) -> None:
+        """A link with a peer stands: it is there, and may know the way to others."""
+        if self._outbox is not None:
+            self._outbox.noticed(neighbour.peer_id, is_new=True)
+            if not neighbour.plain:
+                self._outbox.neighbour_came()
+
     def found(self, dst: str) -> bool:
         """There is a way to a peer: what waited for it can go. False where another way is still wanted."""
         for delivery in self.pending.to(dst, State.SEEKING):

@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+#: What a file with messages is called.
+MESSAGES_FILE = "messages.sqlite"
+
 #: Seconds that a statement waits for another program that has the file, such as one that copies it.
 _BUSY_S = 1.0
 

@@ -10,7 +10,14 @@ from p2pchat.protocol.names import PeerId
 from p2pchat.routing import delivery as deliveries
 from p2pchat.routing.delivery import Delivery, State
 from p2pchat.routing.discovery import SEEK_S
-from p2pchat.routing.outbox import EXPIRY_S, FIRST_WAIT_S, LONGEST_WAIT_S, PAUSE_S
+from p2pchat.routing.outbox import (
+    EXPIRY_S,
+    FIRST_WAIT_S,
+    LONGEST_WAIT_S,
+    PAUSE_S,
+    RESUME_S,
+    SOUGHT_AT_ONCE,
+)
 from p2pchat.routing.router import Router
 from p2pchat.routing.sender import CANCELLED, NOT_CONFIRMED, SUSPECT_S
 from tests.routing.neighbours import ALICE, BOB, CAROL, DAVE, Neighbour, RouterTestCase
@@ -196,8 +203,24 @@ class WakingTests(OutboxTestCase):
         """It is sought by itself as well."""
         self.router.resume("old", BOB, "1", age_s=3600.0)
         self.assertEqual(self.house.sought, [])
-        self.advance(FIRST_WAIT_S + 1.5)
+        self.advance(RESUME_S + 1.5)
         self.assertEqual(self.house.sought[:1], [BOB])
+
+    def test_new_neighbour(self) -> None:
+        """Whoever is linked anew is asked for those for whom something waits, but for very many at once."""
+        peers = [PeerId(f"peer{number}@UnB") for number in range(SOUGHT_AT_ONCE + 5)]
+        for peer in peers:
+            self.router.send(peer, "hi")
+        self.advance(SEEK_S + 0.2)
+        dave, carol = self.link(DAVE, plain=True), self.link(CAROL)
+        asked = [each["dst"] for each in carol.of_type("WHO_HAS")]
+        self.assertEqual((asked, dave.of_type("WHO_HAS")), (peers[:SOUGHT_AT_ONCE], []))
+        self.advance(SEEK_S + 0.2)
+        carol.lines.clear()
+        self.router.neighbour_down(carol, "gone")
+        carol = self.link(CAROL)
+        asked = [each["dst"] for each in carol.of_type("WHO_HAS")]
+        self.assertEqual(asked, [*peers[SOUGHT_AT_ONCE:], *peers[: SOUGHT_AT_ONCE - 5]])
 
 
 class OrderTests(OutboxTestCase):
