@@ -2,7 +2,8 @@
 
 Run as ``python -m benchmarks.ours serve [RELAY]``, ``... relay``, ``... crowd`` or
 ``... drive PORT MESSAGES``. All but the last print their port once they are ready; RELAY is the port of a
-relay through which messages come. With ``keyed`` in front of that, nodes have keys.
+relay through which messages come. With ``keyed`` in front of that, nodes have keys; with
+``keeping=FOLDER`` they keep their messages, each role in a folder there.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import random
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -25,6 +27,9 @@ from p2pchat.node import Node
 from p2pchat.protocol.names import PeerId, ToAll
 from p2pchat.routing.quotas import Limits, Rate
 from p2pchat.settings import Settings
+from p2pchat.store.database import MESSAGES_FILE, FileDatabase
+from p2pchat.store.sqlite import SqliteStore
+from p2pchat.store.threads import ReactorThreads
 from p2pchat.trust.certificates import Certificates
 from p2pchat.trust.identity import Identity, Secrets
 from p2pchat.trust.keys import Keys
@@ -37,8 +42,9 @@ reactor: Any = _reactor
 _UNLIMITED = Rate(1e9, 1e9)
 
 
-#: The word in front of the role that gives nodes keys.
+#: The words in front of the role that give nodes keys, and a place for their messages.
 _KEYED = "keyed"
+_KEEPING = "keeping="
 
 
 def _node(name: str, *peers: Address) -> Node:
@@ -51,6 +57,19 @@ def _node(name: str, *peers: Address) -> Node:
         random=random.random,
         timestamp=lambda: "2000-01-01T00:00:00Z",
         keys=_keys_of(own) if sys.argv[1] == _KEYED else None,
+        store=_store_in(Path(sys.argv[1].removeprefix(_KEEPING), sys.argv[2]))
+        if sys.argv[1].startswith(_KEEPING)
+        else None,
+    )
+
+
+def _store_in(folder: Path) -> SqliteStore:
+    folder.mkdir(exist_ok=True)
+    return SqliteStore(
+        FileDatabase(folder / MESSAGES_FILE),
+        ReactorThreads(reactor),
+        now_ms=lambda: time.time_ns() // 1_000_000,
+        clock_s=time.monotonic,
     )
 
 
@@ -98,7 +117,7 @@ def _drive(port: str, messages: str) -> None:
             drive.confirmed()
         elif isinstance(event, events.NeighbourUp):
             reactor.callLater(0.1, drive.start)
-        elif isinstance(event, events.MessageFailed):
+        elif isinstance(event, events.MessageFailed | events.MessageWaits):
             print(f"a message failed: {event.why}", file=sys.stderr)
             reactor.stop()
 
@@ -124,4 +143,4 @@ def _main(role: str, *arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    _main(*(word for word in sys.argv[1:] if word != _KEYED))
+    _main(*(word for word in sys.argv[1:] if word != _KEYED and not word.startswith(_KEEPING)))

@@ -10,7 +10,7 @@ import sys
 import time
 from functools import partial
 
-from benchmarks import box, crowd, pair, relaying
+from benchmarks import box, crowd, history, pair, relaying
 from benchmarks.crowd import BURST, IDLE
 from benchmarks.figures import Figure, Table
 
@@ -42,6 +42,9 @@ cast             one PUB to so many links, until all of them have it: one in eac
 simulated lines  that arrive in a simulated network, in a second of processor time, while twenty pairs talk
 direct in TLS    the same with keys, in the place of ours, and without, in the place of the bare one
 relay, sealed    SENDs through a relay until their sender has the ACK: with keys, sealed, and without
+direct, kept     the same with all messages on disk before they are sent and confirmed, in the place of ours,
+                 and without, in the place of the bare one
+start            of a peer with a million messages in its history, and of one with none
 idle link        what each of {IDLE} links with plain peers adds to the resident memory
 idle link in TLS the same with links that are encrypted, of ours with keys and without
 """
@@ -56,6 +59,8 @@ IDLE_LINK = Figure("idle link, memory", "", unit="KB", factor=1 / 1024, ours_at_
 
 TLS_MESSAGES = Figure("direct in TLS", "plain", at_least=0.8)
 SEALED_MESSAGES = Figure("relay, sealed", "plain")
+KEPT_MESSAGES = Figure("direct, kept", "not kept", at_least=1 / 3)
+START = Figure("start, a million kept", "none kept", unit="ms", factor=1e3, at_most=1.5)
 TLS_LINK = Figure("idle link in TLS, memory", "plain", unit="KB", factor=1 / 1024, ours_at_most=45.0)
 
 #: Messages through a relay of which each end seals, opens, signs and checks.
@@ -109,6 +114,16 @@ def measure_keys(table: Table) -> None:
     table.add(SEALED_MESSAGES, sealed.messages_per_s, plain.messages_per_s)
 
 
+def measure_keeping(table: Table, full: str, empty: str) -> None:
+    """Measure what it costs to keep messages, and to have very many.
+
+    :param full: the folder of a peer that has them.
+    :param empty: that of one that has none.
+    """
+    table.add(KEPT_MESSAGES, history.messages_per_s(), pair.directly(*OURS).messages_per_s)
+    table.add(START, history.start_s(full), history.start_s(empty))
+
+
 def measure_memory(table: Table) -> None:
     """Measure what a link that says nothing takes."""
     plain = crowd.bytes_per_link(*OURS)
@@ -128,15 +143,17 @@ def main() -> None:
     crowd.allow_files()
     table = Table()
     began = time.monotonic()
-    for number in range(1, ROUNDS + 1):
-        measure_pairs(table)
-        measure_relays(table)
-        measure_keys(table)
-        measure_casts(table)
-        measure_simulation(table)
-        if IS_LINUX and number <= ROUNDS_OF_MEMORY:
-            measure_memory(table)
-        print(f"round {number} of {ROUNDS}, {time.monotonic() - began:.0f} s", file=sys.stderr)
+    with history.folder_with_messages(history.MANY) as full, history.folder_with_messages(0) as empty:
+        for number in range(1, ROUNDS + 1):
+            measure_pairs(table)
+            measure_relays(table)
+            measure_keys(table)
+            measure_keeping(table, full, empty)
+            measure_casts(table)
+            measure_simulation(table)
+            if IS_LINUX and number <= ROUNDS_OF_MEMORY:
+                measure_memory(table)
+            print(f"round {number} of {ROUNDS}, {time.monotonic() - began:.0f} s", file=sys.stderr)
     print(ABOUT)
     table.print()
 
