@@ -16,6 +16,9 @@ from p2pchat.store.entries import State as Outcome
 #: What stands above the messages that have no outcome.
 OUTBOX_HEADING = (tr("number"), tr("to"), tr("said"), tr("state"), tr("text"))
 
+#: Conversations that are named in a line.
+_MAX_NAMES = 10
+
 #: Characters of a text that are shown in a table.
 _MAX_TEXT = 40
 
@@ -55,6 +58,18 @@ def outbox_row(number: int, delivery: Delivery, now_s: float) -> tuple[str, ...]
 def waits(code: str, why: str) -> str:
     """Render that a message could not be delivered yet."""
     return tr("not delivered yet: {code}: {why}").format(code=marks.waits(code), why=visible(why))
+
+
+def unread(counts: dict[str, int]) -> str | None:
+    """Render how many messages nobody has seen yet, by conversation, the most first; None where all were."""
+    if not counts:
+        return None
+    ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    named = [f"{visible_name(conversation)} {count}" for conversation, count in ordered[:_MAX_NAMES]]
+    listed = ", ".join(named) + (", …" if len(ordered) > _MAX_NAMES else "")
+    total = sum(counts.values())
+    told = ntr("Unread: {n} message ({listed}): /history", "Unread: {n} messages ({listed}): /history", total)
+    return told.format(n=total, listed=listed)
 
 
 def kept(count: int) -> str:

@@ -303,6 +303,8 @@ class Session:
             self._show(tr("Of these, {n} wait for their destination to be seen: /outbox").format(n=waiting))
         for line in health.verdict(node):
             self._show(line)
+        if not self._narrates:  # else all that came was shown here
+            self._ask(node.store.unread(), past.unread)
 
     def _metrics(self, command: commands.Metrics) -> None:
         if command.peer_id is None:
@@ -330,6 +332,7 @@ class Session:
         match event:
             case events.MessageArrived():
                 self._show(rendering.arrived(event, self._clock_time()))
+                self._node.store.read_all()
             case events.MessageTaken(msg_id=msg_id):
                 self._number(msg_id)  # in the order in which they are said
             case events.MessageSought(msg_id=msg_id, dst=dst):

@@ -11,7 +11,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.python.failure import Failure
 
 from p2pchat import __version__, events
-from p2pchat.console import health
+from p2pchat.console import commands, health
 from p2pchat.control.journal import Journal, NoSuchCursor
 from p2pchat.control.rpc import Code, RpcError
 from p2pchat.links.dialler import DialFailed
@@ -21,7 +21,11 @@ from p2pchat.protocol.errors import ProtocolError
 from p2pchat.protocol.names import BadName, Destination, PeerId, ToPeer, parse_destination, parse_peer
 from p2pchat.protocol.protection import Protection
 from p2pchat.routing.delivery import Delivery, State
+from p2pchat.store.store import Unreadable
 from p2pchat.trust.cards import fingerprint
+
+#: Messages in one answer: of the longest, some 3 MB.
+MAX_MESSAGES = 100
 
 #: The version of this interface. What is added does not change it; what is taken away does.
 VERSION = 1
@@ -48,6 +52,26 @@ class Seen(msgspec.Struct, forbid_unknown_fields=True):
     """How far the user has seen what happened."""
 
     cursor: str
+
+
+class Named(msgspec.Struct, forbid_unknown_fields=True):
+    """A message of ours."""
+
+    msg_id: str
+
+
+class Asked(msgspec.Struct, forbid_unknown_fields=True):
+    """Which of what was said: with whom or where, None for all; and how much of it."""
+
+    conversation: str | None = None
+    n: int = commands.DEFAULT_COUNT
+
+
+class Sought(msgspec.Struct, forbid_unknown_fields=True):
+    """Words that were said, and how much of it is wanted."""
+
+    words: str
+    n: int = commands.DEFAULT_COUNT
 
 
 class Peer(msgspec.Struct, forbid_unknown_fields=True):
@@ -79,6 +103,11 @@ class Methods:
             "way": (Destined, self._way),
             "seen": (Seen, self._seen),
             "send": (Message, self._send),
+            "outbox": (Nothing, self._outbox),
+            "cancel": (Named, self._cancel),
+            "history": (Asked, self._history),
+            "search": (Sought, self._search),
+            "unread": (Nothing, self._unread),
             "connect": (Peer, self._connect),
             "disconnect": (Peer, self._disconnect),
             "ping": (Peer, self._ping),
@@ -128,6 +157,25 @@ class Methods:
 
     def _seen(self, params: Seen) -> None:
         self._journal.saw(params.cursor)
+        if self._journal.seen == self._journal.next - 1:
+            self._node.store.read_all()
+
+    def _unread(self, _: Nothing) -> Deferred[dict[str, int]]:
+        return self._node.store.unread()
+
+    def _history(self, params: Asked) -> Deferred[list[dict[str, Any]]]:
+        conversation = None if params.conversation is None else str(self._destination(params.conversation))
+        found = self._node.store.latest(conversation, _bounded(params.n))
+        return found.addCallback(msgspec.to_builtins)
+
+    def _search(self, params: Sought) -> Deferred[list[dict[str, Any]]]:
+        return self._node.store.search(params.words, _bounded(params.n)).addCallback(msgspec.to_builtins)
+
+    def _outbox(self, _: Nothing) -> list[dict[str, Any]]:
+        return [_kept(delivery, self._node.now_s) for delivery in self._node.kept()]
+
+    def _cancel(self, params: Named) -> dict[str, Any]:
+        return {"was_kept": self._node.cancel(params.msg_id)}
 
     def _status(self, _: Nothing) -> dict[str, Any]:
         node, registration = self._node, self._node.registration
@@ -222,6 +270,8 @@ class Methods:
                 raise RpcError(Code.REFUSED, "no answer came in time", "timeout")
             case NotLinked():
                 raise RpcError(Code.REFUSED, str(problem), "not_linked")
+            case Unreadable():
+                raise RpcError(Code.REFUSED, str(problem), "unreadable")
             case DialFailed() | LinkClosed():
                 raise RpcError(Code.REFUSED, str(problem), "link_failed")
             case _:
@@ -237,6 +287,28 @@ def read_params(params: dict[str, Any], kind: type[Any]) -> Any:
         return msgspec.convert(params, kind)
     except msgspec.ValidationError as problem:
         raise RpcError(Code.PARAMS, str(problem)) from None
+
+
+def _bounded(n: int) -> int:
+    """Return a number of messages as it was asked for.
+
+    :raises RpcError: it is none that one answer has.
+    """
+    if not 1 <= n <= MAX_MESSAGES:
+        raise RpcError(Code.PARAMS, f"n is 1 to {MAX_MESSAGES}")
+    return n
+
+
+def _kept(delivery: Delivery, now_s: float) -> dict[str, Any]:
+    return {
+        "msg_id": delivery.msg_id,
+        "dst": str(delivery.dst),
+        "payload": delivery.payload,
+        "age_s": now_s - delivery.began_at_s,
+        "state": delivery.state.value,
+        "reason": str(delivery.code) or None,
+        "why": delivery.why or None,
+    }
 
 
 def _outcome(delivery: Delivery, why: str) -> dict[str, Any]:

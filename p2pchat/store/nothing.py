@@ -55,7 +55,7 @@ class Nothing:
         """There is nothing."""
         return succeed([])
 
-    def read(self, conversation: str, number: int) -> None:
+    def read_all(self) -> None:
         """Keep nothing."""
 
     def unread(self) -> Deferred[dict[str, int]]:

@@ -29,7 +29,7 @@ MIGRATIONS = (
     ) STRICT;
     CREATE INDEX messages_of_conversation ON messages (conversation, number);
     CREATE INDEX messages_open ON messages (msg_id) WHERE state = 'open';
-    CREATE INDEX messages_unread ON messages (conversation, number) WHERE is_unread;
+    CREATE INDEX messages_unread ON messages (conversation) WHERE is_unread;
     CREATE VIRTUAL TABLE words USING fts5 (
         text, content = 'messages', content_rowid = 'number', tokenize = 'unicode61 remove_diacritics 2'
     );

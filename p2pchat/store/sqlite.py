@@ -148,9 +148,10 @@ class SqliteStore:
         work = partial(writing.receive, arrival=arrival, has_history=self._keeps_history)
         self._write(Write(work, then, otherwise=True))
 
-    def read(self, conversation: str, number: int) -> None:
-        """Note that the user has seen all of a conversation up to an entry."""
-        self._write(Write(partial(writing.read, conversation=conversation, number=number)))
+    def read_all(self) -> None:
+        """Note that the user has seen all that came so far."""
+        if self._keeps_history:
+            self._write(Write(writing.read_all))
 
     def after_all(self, then: Callable[[], None]) -> None:
         """Call *then* when all that was asked before is done."""

@@ -122,12 +122,9 @@ def receive(execute: Execute, arrival: Arrival, has_history: bool) -> bool:
     return True
 
 
-def read(execute: Execute, conversation: str, number: int) -> None:
-    """Write down that the user has seen all of a conversation up to an entry."""
-    execute(
-        "UPDATE messages SET is_unread = 0 WHERE conversation = ? AND number <= ? AND is_unread",
-        (storable(conversation), number),
-    )
+def read_all(execute: Execute) -> None:
+    """Write down that the user has seen all."""
+    execute("UPDATE messages SET is_unread = 0 WHERE is_unread", ())
 
 
 def forget_shown(execute: Execute, now_ms: int, max_rows: int = MAX_SHOWN) -> tuple[int, int]:

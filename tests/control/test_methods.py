@@ -161,3 +161,47 @@ class MethodTests(ControlTestCase):
         """The program is ended once the answer is written."""
         self.assertIsNone(self.client.result("stop"))
         self.assertEqual(self.desk.stops, 1)
+
+
+class KeptTests(ControlTestCase):
+    """What is kept, as programs see it."""
+
+    keep = True
+
+    def test_outbox(self) -> None:
+        """What has no outcome is listed with why, and can be given up."""
+        self.client.asks("send", to="@carol", text="hi")
+        self.pass_time(6)
+        (sent,) = self.client.gets()
+        self.assertEqual((sent["result"]["is_kept"], sent["result"]["reason"]), (True, "no_route"))
+        (kept,) = self.answer("outbox")
+        self.assertEqual((kept["dst"], kept["payload"], kept["state"]), ("carol@UnB", "hi", "waiting"))
+        self.assertIn("no link with it", kept["why"])
+        for was_kept in (True, False):
+            self.assertEqual(self.answer("cancel", msg_id=kept["msg_id"]), {"was_kept": was_kept})
+
+    def test_history(self) -> None:
+        """What was said can be had, of one conversation or of all, by its words, and how much is unread."""
+        self.alice.session.close()  # else it shows all that comes
+        self.bob.types("/msg @alice olá", "/msg #UnB all")
+        self.pass_time(1)
+        self.assertEqual(self.answer("unread"), {"@bob@UnB": 1, "#UnB": 1})
+        one, two = self.answer("history")
+        self.assertEqual((one["text"], one["state"], two["conversation"]), ("olá", "heard", "#UnB"))
+        self.assertEqual([each["text"] for each in self.answer("history", conversation="#UnB", n=1)], ["all"])
+        self.assertEqual([each["text"] for each in self.answer("search", words="OLA")], ["olá"])
+        cursor = self.answer("hello")["cursor"]
+        self.answer("seen", cursor=cursor)
+        self.assertEqual(self.answer("unread"), {})
+
+    def test_how_much(self) -> None:
+        """A number of messages that is none is refused with what it may be."""
+        for n in (0, 101):
+            for method, params in (("history", {}), ("search", {"words": "x"})):
+                (answer,) = self.client.asks(method, n=n, **params)
+                self.assertEqual(answer["error"]["message"], "n is 1 to 100")
+
+    def answer(self, method: str, **params: object) -> Any:
+        """Ask, and return the answer."""
+        (answer,) = self.client.asks(method, **params)
+        return answer["result"]
