@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from p2pchat.console.amounts import milliseconds
+from p2pchat.console.amounts import duration, milliseconds
 from p2pchat.console.visible import visible_name
 from p2pchat.language import tr
 from p2pchat.protocol.protection import Protection
+
+
+#: Seconds from which on nobody wants to read milliseconds.
+_LONG_S = 60.0
 
 
 def arrived(protection: Protection, *, is_cast: bool, is_verified: bool) -> str:
@@ -46,7 +50,8 @@ def confirmed(*, via: str, dst: str, took_s: float, tries: int, is_proved: bool)
 
     :param took_s: seconds.
     """
-    told = tr("confirmed{through} in {time}").format(through=through(via, dst), time=milliseconds(took_s))
+    time = milliseconds(took_s) if took_s < _LONG_S else duration(took_s)
+    told = tr("confirmed{through} in {time}").format(through=through(via, dst), time=time)
     again = tr(", after {tries} tries").format(tries=tries) if tries > 1 else ""
     return told + again + ("" if is_proved else tr(", unsecured"))
 
