@@ -7,7 +7,6 @@ from p2pchat.console.visible import visible_name
 from p2pchat.language import tr
 from p2pchat.protocol.protection import Protection
 
-
 #: Seconds from which on nobody wants to read milliseconds.
 _LONG_S = 60.0
 

@@ -83,6 +83,21 @@ class OutboxTests(ConsoleTestCase):
         self.assertFalse(alice.session.is_busy)
 
 
+class LateTests(ConsoleTestCase):
+    keep = True
+
+    def test_long(self) -> None:
+        """What took hours to be confirmed is told in hours."""
+        alice = self.user("alice", **self.listed_at())
+        self.rendezvous()
+        alice.types("/msg @bob 1")
+        self.pass_time(2 * 3600)
+        self.user("bob", **self.listed_at())
+        self.pass_time(31)
+        (told,) = [line for line in alice.screen if "confirmed in" in line]
+        self.assertEqual(told, "#1 to @bob@UnB: confirmed in 2 h 0 min")
+
+
 class HistoryTests(ConsoleTestCase):
     keep = True
 
