@@ -3,7 +3,8 @@
 ::
 
     Router           shows what is for us, confirms it, and hands the rest to
-      Sender         our own messages: tries, waits, outcomes
+      Sender         our own messages: over which way, when again
+      Settling       what becomes of them; with the Outbox of those that wait
       Envelopes      the form in which they leave: bare, signed, sealed
       Relay          messages of others to one peer: passed on, refused
       Returns        what goes back: ACKs, ERRORs, relay reports
@@ -44,7 +45,8 @@ from p2pchat.routing.relay import Relay
 from p2pchat.routing.returns import Returns
 from p2pchat.routing.routes import Routes
 from p2pchat.routing.seen import Seen
-from p2pchat.routing.sender import Outcomes, Sender
+from p2pchat.routing.sender import Sender
+from p2pchat.routing.settling import Outcomes
 from p2pchat.routing.trails import Trails
 from p2pchat.routing.trust import NoTrust, Trust
 
@@ -185,15 +187,15 @@ class Router:
 
     def give_up(self, why: str) -> None:
         """End everything that is open: the node stops."""
-        self.sender.give_up(why)
+        self.sender.settling.give_up(why)
 
     def resume(self, msg_id: str, dst: PeerId, payload: str, age_s: float) -> Delivery:
-        """Take a message of an earlier run; see `Sender.resume`."""
-        return self.sender.resume(msg_id, dst, payload, age_s)
+        """Take a message of an earlier run; see `Settling.resume`."""
+        return self.sender.settling.resume(msg_id, dst, payload, age_s)
 
     def cancel(self, delivery: Delivery) -> None:
         """Give up a message, as the user wants it."""
-        self.sender.cancel(delivery)
+        self.sender.settling.cancel(delivery)
 
     # What happens around us.
 
@@ -202,11 +204,11 @@ class Router:
         self.hood.arrive(neighbour)
         self.discovery.noticed(neighbour.peer_id)
         self.discovery.neighbour_up(neighbour)
-        self.sender.neighbour_up(neighbour)
+        self.sender.settling.neighbour_up(neighbour)
 
     def noticed(self, peer_id: PeerId) -> None:
         """It is known anew where a peer is: what is kept for it is tried."""
-        self.sender.noticed(peer_id, is_new=True)
+        self.sender.settling.noticed(peer_id, is_new=True)
 
     def neighbour_down(self, neighbour: Neighbour, why: str) -> None:
         """The last link with a peer has ended: what it did not confirm goes again over another way."""
@@ -255,7 +257,7 @@ class Router:
         if message.src != neighbour.peer_id:
             self._learn(neighbour, message.src, message.ttl)
         else:
-            self.sender.noticed(message.src)
+            self.sender.settling.noticed(message.src)
         if message.dst != self._own:
             self.relay.on_send(neighbour, message, line)
             return
@@ -342,7 +344,7 @@ class Router:
     def _notice(self, src: str) -> None:
         """A peer was heard of, and maybe there is a way to it now."""
         self.discovery.noticed(src)
-        self.sender.noticed(src)
+        self.sender.settling.noticed(src)
 
     def _concerns_us(self, dst: str) -> bool:
         """Whether a PUB is shown: clients write its dst in many ways (9.12)."""

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
-
 from p2pchat.language import ntr, tr, translated
 from p2pchat.protocol.codec import check_size
 from p2pchat.protocol.errors import MEANINGS, NO_DETAIL, NO_WAY, TRANSIENT, ErrorCode, ProtocolError
 from p2pchat.protocol.framing import MAX_LINE
 from p2pchat.protocol.messages import Ack
 from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
-from p2pchat.routing.delivery import ACK_WAITS_S, Deliveries, Delivery, State
+from p2pchat.routing.delivery import ACK_WAITS_S, Delivery, State
 from p2pchat.routing.discovery import MAX_QUESTIONS, SEEK_S, Discovery
 from p2pchat.routing.envelopes import Envelopes
 from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood, confirms
-from p2pchat.routing.outbox import EXPIRY_S, Outbox
 from p2pchat.routing.routes import Route
+from p2pchat.routing.settling import NOT_CONFIRMED, Outcomes, Settling
 from p2pchat.routing.trust import Belief, Trust
 
 #: Lines longer than this may be more than a plain peer takes, in bytes (9.5).
@@ -29,37 +26,6 @@ SUSPECT_S = 5.0
 #: Seconds that a message to a peer behind relays waits for the card of that peer. After a question and its
 #: answer over all hops that there can be, those that show none have none.
 CARD_S = 2.0
-
-#: The name of the failure where nobody said anything.
-NOT_CONFIRMED = "not confirmed"
-
-#: The name of what becomes of a message that the user took back.
-CANCELLED = "cancelled"
-
-#: Seconds of a day.
-_DAY_S = 24 * 3600.0
-
-
-class Outcomes(Protocol):
-    """What the sender tells: the node."""
-
-    def taken(self, delivery: Delivery, then: Callable[[], None]) -> None:
-        """A message was accepted: write it down, and *then* it may go. In the order of the calls."""
-
-    def seeks(self, delivery: Delivery) -> None:
-        """There is no way to the destination of a message yet, and one is looked for."""
-
-    def waits(self, delivery: Delivery) -> None:
-        """A message could not be delivered yet, and is kept until its destination is seen."""
-
-    def sent(self, delivery: Delivery) -> None:
-        """A message was given to a link for the first time."""
-
-    def settled(self, delivery: Delivery) -> None:
-        """The outcome of a message is known."""
-
-    def warn(self, peer_id: PeerId, text: str) -> None:
-        """Tell the user something about a message to a peer."""
 
 
 class Sender:
@@ -77,18 +43,13 @@ class Sender:
         trust: Trust,
         keeps: bool,
     ) -> None:
-        self.pending = Deliveries()
+        self.settling = Settling(hood, outcomes, keeps, self._go)
+        self.pending = self.settling.pending
         self._hood = hood
         self._discovery = discovery
         self._outcomes = outcomes
         self._envelopes = envelopes
         self._trust = trust
-        self._count = 0
-        #: Why nothing is sent any more; empty while all is.
-        self._stopped = ""
-        self._outbox: Outbox | None = None
-        if keeps:
-            self._outbox = Outbox(hood.now, self._go, self._is_direct, self._stands_behind, self._expire)
 
     def send(self, dst: PeerId, payload: str) -> Delivery:
         """Send a text to one peer. What becomes of it is told by `Outcomes.settled`.
@@ -100,32 +61,13 @@ class Sender:
             waiting = len(self.pending) + self.pending.resting
             raise ProtocolError(ErrorCode.BUSY, detail.format(n=waiting))
         now_s = self._hood.now()
-        delivery = self._new(self._hood.new_id(), dst, payload, now_s)
+        delivery = self.settling.new(self._hood.new_id(), dst, payload, now_s)
         # Escapes make 12 bytes of a character at most, so that most texts need no measuring.
         if len(payload) * 12 > MAX_LINE // 2 or not payload.isascii():
             check_size(self._envelopes.bare(delivery))
         self.pending.add(delivery)
-        self._outcomes.taken(delivery, lambda: self._kept(delivery))
+        self._outcomes.taken(delivery, lambda: self.settling.kept(delivery))
         return delivery
-
-    def resume(self, msg_id: str, dst: PeerId, payload: str, age_s: float) -> Delivery:
-        """Take a message of an earlier run; it goes when its destination is seen.
-
-        :param age_s: seconds since the user said it.
-        """
-        assert self._outbox is not None, "only what keeps has kept"
-        delivery = self._new(msg_id, dst, payload, self._hood.now() - age_s)
-        delivery.state = State.WAITING
-        delivery.is_kept = delivery.is_told_waiting = True
-        self.pending.rest(delivery)
-        self._outbox.resume(delivery)
-        return delivery
-
-    def cancel(self, delivery: Delivery) -> None:
-        """Give up a message, as the user wants it."""
-        may_be_there = delivery.rounds or delivery.tries
-        sent = tr("it was sent before, so it may have arrived") if may_be_there else tr("it was never sent")
-        self._fail(delivery, CANCELLED, sent)
 
     def publish(self, to: ToNamespace | ToAll, payload: str) -> int:
         """Send a text to all neighbours whom it concerns; return how many links took it.
@@ -144,37 +86,13 @@ class Sender:
             took += neighbour.write(line)
         return took
 
-    def give_up(self, why: str) -> None:
-        """End everything that is open: the node stops. What is kept is tried again at the next start."""
-        self._stopped = why
-        for delivery in self.pending:
-            if self._outbox is None:
-                self._fail(delivery, NOT_CONFIRMED, why)
-            elif delivery.state is not State.WAITING and delivery.is_kept:
-                self._rest(delivery, NOT_CONFIRMED, why)
-
     # What happens around us.
-
-    def noticed(self, peer_id: str, *, is_new: bool = False) -> None:
-        """A peer was heard of: what is kept for it is tried.
-
-        :param is_new: it came just now.
-        """
-        if self._outbox is not None:
-            self._outbox.noticed(peer_id, is_new=is_new)
-
-    def neighbour_up(self, neighbour: Neighbour) -> None:
-        """A link with a peer stands: it is there, and may know the way to others."""
-        if self._outbox is not None:
-            self._outbox.noticed(neighbour.peer_id, is_new=True)
-            if not neighbour.plain:
-                self._outbox.neighbour_came()
 
     def found(self, dst: str) -> bool:
         """There is a way to a peer: what waited for it can go. False where another way is still wanted."""
         for delivery in self.pending.to(dst, State.SEEKING):
             self._go(delivery)
-        self.noticed(dst)
+        self.settling.noticed(dst)
         sent = self.pending.to(dst, State.SENT)
         wait_for_card = self.pending.to(dst, State.SEEKING)
         return not wait_for_card and all(self._has_untried(delivery) for delivery in sent if delivery.is_late)
@@ -195,8 +113,7 @@ class Sender:
     def tick(self) -> None:
         """Do what is due."""
         self.pending.sweep(self._hood.now(), self._overdue)
-        if self._outbox is not None:
-            self._outbox.tick()
+        self.settling.tick()
 
     # Answers.
 
@@ -229,7 +146,7 @@ class Sender:
         delivery.code = delivery.why = ""
         delivery.took_s = now_s - delivery.began_at_s
         self._hood.tally.confirmed += 1
-        self._settle(delivery)
+        self.settling.settle(delivery)
         return True
 
     def on_refusal(self, neighbour: Neighbour, msg_id: str, code: str, detail: str, relay: str = "") -> bool:
@@ -257,7 +174,7 @@ class Sender:
         if neighbour.peer_id != delivery.dst:
             self._refused_by_relay(neighbour, delivery, code)
         elif code not in TRANSIENT:
-            self._fail(delivery, code, delivery.trouble)
+            self.settling.fail(delivery, code, delivery.trouble)
         return True
 
     def on_passed_on(self, neighbour: Neighbour, msg_id: str) -> None:
@@ -267,29 +184,6 @@ class Sender:
             delivery.trouble = tr("{peer} passed it on").format(peer=neighbour.peer_id)
 
     # Deliveries.
-
-    def _new(self, msg_id: str, dst: PeerId, payload: str, began_at_s: float) -> Delivery:
-        self._count += 1
-        # Nothing is due before it goes.
-        return Delivery(msg_id, dst, payload, began_at_s, float("inf"), self._count)
-
-    def _kept(self, delivery: Delivery) -> None:
-        """A message is written down, so that it may go."""
-        delivery.is_kept = True
-        if delivery.is_over:
-            return  # it was cancelled meanwhile
-        if self._outbox is not None and self._stopped:
-            self._rest(delivery, NOT_CONFIRMED, self._stopped)
-        elif self._outbox is None:
-            self._go(delivery)
-        else:
-            self._outbox.add(delivery)
-            if delivery.state is State.NEW and self._is_direct(delivery) is None:
-                self._tell_sought(delivery)  # though for an older one
-
-    def _is_direct(self, delivery: Delivery) -> bool | None:
-        best = self._hood.routes.best(delivery.dst, self._hood.now())
-        return None if best is None else best.is_direct
 
     def _go(self, delivery: Delivery, but: str = "") -> None:
         """Send a message over the best way that has room; without any way, look for one."""
@@ -319,11 +213,11 @@ class Sender:
             self._envelopes.wrap(delivery)
         except ProtocolError as problem:
             if problem.code is ErrorCode.UNAUTHORIZED:
-                self._postpone(
+                self.settling.postpone(
                     delivery, problem.code, problem.detail
                 )  # a card may come, or a link of our own
             else:
-                self._fail(delivery, problem.code, problem.detail)
+                self.settling.fail(delivery, problem.code, problem.detail)
             return False
         return True
 
@@ -338,7 +232,9 @@ class Sender:
         if way is None:
             # What was sent before may still have arrived.
             code = ErrorCode.BUSY if delivery.tries == 1 else NOT_CONFIRMED
-            self._postpone(delivery, code, tr("too much waits for {peer} already").format(peer=best.hop))
+            self.settling.postpone(
+                delivery, code, tr("too much waits for {peer} already").format(peer=best.hop)
+            )
             return
         hood.routes.touch(way, now_s)
         delivery.via = way.hop
@@ -419,22 +315,17 @@ class Sender:
         delivery.deadline_s = self._hood.now() + wait_s
         if not self._discovery.ask(delivery.dst):
             why = tr("{n} other peers are looked for already").format(n=MAX_QUESTIONS)
-            self._postpone(delivery, ErrorCode.BUSY, why)
+            self.settling.postpone(delivery, ErrorCode.BUSY, why)
         elif not (delivery.tries or delivery.rounds):
-            self._tell_sought(delivery)
-
-    def _tell_sought(self, delivery: Delivery) -> None:
-        if not delivery.is_told_sought:
-            delivery.is_told_sought = True
-            self._outcomes.seeks(delivery)
+            self.settling.tell_sought(delivery)
 
     def _again(self, delivery: Delivery, but: str = "") -> None:
         """Send a message once more, unless it was sent too often."""
         if delivery.is_last:
             self._fail_unconfirmed(delivery)
-        elif self._outbox is not None and delivery.via != delivery.dst and self._outbox.is_behind(delivery):
+        elif self.settling.must_wait(delivery):
             # Whatever the older one waits for, this one would overtake it.
-            self._rest(delivery, NOT_CONFIRMED, self._why_unconfirmed(delivery), quietly=True)
+            self.settling.rest(delivery, NOT_CONFIRMED, self._why_unconfirmed(delivery), quietly=True)
         else:
             self._go(delivery, but)
 
@@ -475,7 +366,7 @@ class Sender:
             delivery.rerouted += 1
             self._again(delivery, but=neighbour.peer_id)
         elif code not in TRANSIENT and not delivery.beside:
-            self._postpone(delivery, code, delivery.trouble)
+            self.settling.postpone(delivery, code, delivery.trouble)
 
     @staticmethod
     def _count_refusal(delivery: Delivery, code: str) -> None:
@@ -490,9 +381,9 @@ class Sender:
         neighbour = self._hood.neighbours.get(delivery.dst)
         if neighbour is not None and neighbour.plain and code == NOT_CONFIRMED:
             # It was there three times, and is shown each time it comes again.
-            self._fail(delivery, code, self._why_unconfirmed(delivery))
+            self.settling.fail(delivery, code, self._why_unconfirmed(delivery))
         else:
-            self._postpone(delivery, code, self._why_unconfirmed(delivery))
+            self.settling.postpone(delivery, code, self._why_unconfirmed(delivery))
 
     def _why_unconfirmed(self, delivery: Delivery) -> str:
         waited_s = self._hood.now() - delivery.began_at_s
@@ -512,7 +403,7 @@ class Sender:
         is_suspect = neighbour.plain and 0.0 <= self._hood.now() - delivery.sent_at_s <= SUSPECT_S
         if is_suspect:
             text = tr("the link ended right after it was sent, so it is not sent again ({why})")
-            self._fail(delivery, NOT_CONFIRMED, text.format(why=why))
+            self.settling.fail(delivery, NOT_CONFIRMED, text.format(why=why))
         return is_suspect
 
     def _fail_unrouted(self, delivery: Delivery) -> None:
@@ -520,61 +411,12 @@ class Sender:
         if delivery.refusals == delivery.tries:
             before = f"{delivery.trouble}; " if delivery.tries else ""
             why = tr("no link with it within {seconds:.0f} s").format(seconds=SEEK_S)
-            self._postpone(delivery, ErrorCode.NO_ROUTE, f"{before}{why}; {tried}")
+            self.settling.postpone(delivery, ErrorCode.NO_ROUTE, f"{before}{why}; {tried}")
         else:
             why = tr("no other way was found within {seconds:.0f} s").format(seconds=SEEK_S)
-            self._postpone(delivery, NOT_CONFIRMED, f"{self._why_unconfirmed(delivery)}; {why}; {tried}")
-
-    def _postpone(self, delivery: Delivery, code: str, why: str) -> None:
-        """Let a message wait that cannot be delivered now; where nothing is kept, it has failed."""
-        if self._outbox is None:
-            self._fail(delivery, code, why)
-        elif self._hood.now() - delivery.began_at_s >= EXPIRY_S:
-            delivery.code, delivery.why = str(code), why
-            self._expire(delivery)
-        else:
-            self._rest(delivery, code, why)
-
-    def _rest(self, delivery: Delivery, code: str, why: str, *, quietly: bool = False) -> None:
-        """Let a message wait that was under way.
-
-        :param quietly: it is about to go again, and nobody need know.
-        """
-        assert self._outbox is not None, "only what keeps lets wait"
-        is_new = delivery.state is State.NEW
-        self._wait(delivery, code, why, quietly=quietly)
-        if not is_new:
-            self._outbox.put_back(delivery)
-            self._outbox.tell_behind(delivery.dst)
-
-    def _wait(self, delivery: Delivery, code: str, why: str, *, quietly: bool = False) -> None:
-        delivery.state = State.WAITING
-        delivery.code, delivery.why = str(code), why
-        self.pending.rest(delivery)
-        if not (quietly or delivery.is_told_waiting):
-            delivery.is_told_waiting = True
-            self._hood.tally.postponed += 1
-            self._outcomes.waits(delivery)
-
-    def _stands_behind(self, delivery: Delivery) -> None:
-        self._wait(delivery, NOT_CONFIRMED, tr("an older message to {peer} waits").format(peer=delivery.dst))
-
-    def _expire(self, delivery: Delivery) -> None:
-        why = tr("it waited for {days:.0f} days; the last time: {why}")
-        self._fail(delivery, delivery.code, why.format(days=EXPIRY_S / _DAY_S, why=delivery.why))
-
-    def _fail(self, delivery: Delivery, code: str, why: str) -> None:
-        delivery.state = State.FAILED
-        delivery.code = str(code)
-        delivery.why = why
-        self._hood.tally.failed += 1
-        self._settle(delivery)
-
-    def _settle(self, delivery: Delivery) -> None:
-        self.pending.close(delivery)
-        self._outcomes.settled(delivery)
-        if self._outbox is not None:
-            self._outbox.settled(delivery)
+            self.settling.postpone(
+                delivery, NOT_CONFIRMED, f"{self._why_unconfirmed(delivery)}; {why}; {tried}"
+            )
 
 
 def _over(delivery: Delivery) -> str:

@@ -19,7 +19,8 @@ from p2pchat.routing.outbox import (
     SOUGHT_AT_ONCE,
 )
 from p2pchat.routing.router import Router
-from p2pchat.routing.sender import CANCELLED, NOT_CONFIRMED, SUSPECT_S
+from p2pchat.routing.sender import SUSPECT_S
+from p2pchat.routing.settling import CANCELLED, NOT_CONFIRMED
 from tests.routing.neighbours import ALICE, BOB, CAROL, DAVE, Neighbour, RouterTestCase
 
 #: Seconds until a message that nobody confirms has gone through all its tries.
@@ -336,6 +337,20 @@ class EndTests(OutboxTestCase):
         self.router.cancel(second)
         self.assertIn("may have arrived", second.why)
         self.assertEqual(self.house.settlements, [first, second])
+
+    def test_cancelled_when_told(self) -> None:
+        """Whoever hears that a message waits may take it back in the same moment; the others are not lost."""
+        cancelled: list[Delivery] = []
+
+        def waits(delivery: Delivery) -> None:
+            cancelled.append(delivery)
+            self.router.cancel(delivery)
+
+        self.patch(self.house, "waits", waits)
+        first, second = self.router.send(BOB, "1"), self.router.send(BOB, "2")
+        self.advance(2 * SEEK_S + 0.5)
+        self.assertEqual((cancelled, self.house.settlements), ([first, second], [first, second]))
+        self.assertEqual((len(self.router.pending), self.router.pending.resting), (0, 0))
 
     def test_late_confirmation(self) -> None:
         """A confirmation that comes when it was given up for a while counts all the same."""

@@ -24,6 +24,7 @@ from p2pchat.routing.delivery import Deliveries
 from p2pchat.routing.outbox import Outbox
 from p2pchat.routing.router import Router
 from p2pchat.routing.sender import Sender
+from p2pchat.routing.settling import Settling
 from p2pchat.simulate_command import BROKEN
 from p2pchat.simulation.invariants import BOUNDS, SERVER_BOUNDS
 from p2pchat.store.entries import Arrival
@@ -87,15 +88,15 @@ class MessageDefectTests(DefectTestCase):
 
     def test_failure_without_a_name(self) -> None:
         """A sender that does not say what its failure is called is found."""
-        really = Sender._fail
-        self.patch(Sender, "_fail", lambda sender, delivery, _code, why: really(sender, delivery, "", why))
+        really = Settling.fail
+        self.patch(Settling, "fail", lambda sender, delivery, _code, why: really(sender, delivery, "", why))
         self.broken(CHURN, "every failure is named")
 
     def test_failure_without_a_reason(self) -> None:
         """A sender that does not say why a message failed is found."""
-        really = Sender._fail
+        really = Settling.fail
         self.patch(Sender, "_why_unconfirmed", lambda *_given: "")
-        self.patch(Sender, "_fail", lambda sender, delivery, code, _why: really(sender, delivery, code, ""))
+        self.patch(Settling, "fail", lambda sender, delivery, code, _why: really(sender, delivery, code, ""))
         self.broken(CHURN, "every failure is named")
 
     def test_confirms_what_it_does_not_show(self) -> None:

@@ -1,0 +1,210 @@
+"""What becomes of our own messages: they are kept, wait, are settled (docs/protocol.md, 5 and 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from p2pchat.language import tr
+from p2pchat.protocol.names import PeerId
+from p2pchat.routing.delivery import Deliveries, Delivery, State
+from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood
+from p2pchat.routing.outbox import EXPIRY_S, Outbox
+
+#: The name of the failure where nobody said anything.
+NOT_CONFIRMED = "not confirmed"
+
+#: The name of what becomes of a message that the user took back.
+CANCELLED = "cancelled"
+
+#: Seconds of a day.
+_DAY_S = 24 * 3600.0
+
+
+class Outcomes(Protocol):
+    """What the sender tells: the node."""
+
+    def taken(self, delivery: Delivery, then: Callable[[], None]) -> None:
+        """A message was accepted: write it down, and *then* it may go. In the order of the calls."""
+
+    def seeks(self, delivery: Delivery) -> None:
+        """There is no way to the destination of a message yet, and one is looked for."""
+
+    def waits(self, delivery: Delivery) -> None:
+        """A message could not be delivered yet, and is kept until its destination is seen."""
+
+    def sent(self, delivery: Delivery) -> None:
+        """A message was given to a link for the first time."""
+
+    def settled(self, delivery: Delivery) -> None:
+        """The outcome of a message is known."""
+
+    def warn(self, peer_id: PeerId, text: str) -> None:
+        """Tell the user something about a message to a peer."""
+
+
+class Settling:
+    """Knows our messages without an outcome, and brings their outcomes about. The sender creates and owns it.
+
+    :param outcomes: told of them.
+    :param keeps: what cannot be delivered waits until it can; else it has failed.
+    :param go: sends a message.
+    """
+
+    def __init__(
+        self, hood: Neighbourhood, outcomes: Outcomes, keeps: bool, go: Callable[[Delivery], None]
+    ) -> None:
+        self.pending = Deliveries()
+        self._hood = hood
+        self._outcomes = outcomes
+        self._go = go
+        self._count = 0
+        #: Why nothing is sent any more; empty while all is.
+        self._stopped = ""
+        self._outbox: Outbox | None = None
+        if keeps:
+            self._outbox = Outbox(hood.now, go, self._is_direct, self._stands_behind, self.expire)
+
+    # A message comes.
+
+    def new(self, msg_id: str, dst: PeerId, payload: str, began_at_s: float) -> Delivery:
+        """Make a message that the user said at a time, in seconds of the router's clock."""
+        self._count += 1
+        # Nothing is due before it goes.
+        return Delivery(msg_id, dst, payload, began_at_s, float("inf"), self._count)
+
+    def kept(self, delivery: Delivery) -> None:
+        """A message is written down, so that it may go."""
+        delivery.is_kept = True
+        if delivery.is_over:
+            return  # it was cancelled meanwhile
+        if self._outbox is not None and self._stopped:
+            self.rest(delivery, NOT_CONFIRMED, self._stopped)
+        elif self._outbox is None:
+            self._go(delivery)
+        else:
+            self._outbox.add(delivery)
+            if delivery.state is State.NEW and self._is_direct(delivery) is None:
+                self.tell_sought(delivery)  # though for an older one
+
+    def resume(self, msg_id: str, dst: PeerId, payload: str, age_s: float) -> Delivery:
+        """Take a message of an earlier run; it goes when its destination is seen.
+
+        :param age_s: seconds since the user said it.
+        """
+        assert self._outbox is not None, "only what keeps has kept"
+        delivery = self.new(msg_id, dst, payload, self._hood.now() - age_s)
+        delivery.state = State.WAITING
+        delivery.is_kept = delivery.is_told_waiting = True
+        self.pending.rest(delivery)
+        self._outbox.resume(delivery)
+        return delivery
+
+    def cancel(self, delivery: Delivery) -> None:
+        """Give up a message, as the user wants it."""
+        may_be_there = delivery.rounds or delivery.tries
+        sent = tr("it was sent before, so it may have arrived") if may_be_there else tr("it was never sent")
+        self.fail(delivery, CANCELLED, sent)
+
+    def give_up(self, why: str) -> None:
+        """End everything that is open: the node stops. What is kept is tried again at the next start."""
+        self._stopped = why
+        for delivery in self.pending:
+            if self._outbox is None:
+                self.fail(delivery, NOT_CONFIRMED, why)
+            elif delivery.state is not State.WAITING and delivery.is_kept:
+                self.rest(delivery, NOT_CONFIRMED, why)
+
+    # What happens around us.
+
+    def noticed(self, peer_id: str, *, is_new: bool = False) -> None:
+        """A peer was heard of: what is kept for it is tried.
+
+        :param is_new: it came just now.
+        """
+        if self._outbox is not None:
+            self._outbox.noticed(peer_id, is_new=is_new)
+
+    def neighbour_up(self, neighbour: Neighbour) -> None:
+        """A link with a peer stands: it is there, and may know the way to others."""
+        if self._outbox is not None:
+            self._outbox.noticed(neighbour.peer_id, is_new=True)
+            if not neighbour.plain:
+                self._outbox.neighbour_came()
+
+    def tick(self) -> None:
+        """Do what is due."""
+        if self._outbox is not None:
+            self._outbox.tick()
+
+    def must_wait(self, delivery: Delivery) -> bool:
+        """Whether a message that is sent again would overtake an older one to the same peer."""
+        return self._outbox is not None and delivery.via != delivery.dst and self._outbox.is_behind(delivery)
+
+    # Outcomes.
+
+    def tell_sought(self, delivery: Delivery) -> None:
+        """Tell, the first time, that a way to the destination of a message is looked for."""
+        if not delivery.is_told_sought:
+            delivery.is_told_sought = True
+            self._outcomes.seeks(delivery)
+
+    def postpone(self, delivery: Delivery, code: str, why: str) -> None:
+        """Let a message wait that cannot be delivered now; where nothing is kept, it has failed."""
+        if self._outbox is None:
+            self.fail(delivery, code, why)
+        elif self._hood.now() - delivery.began_at_s >= EXPIRY_S:
+            delivery.code, delivery.why = str(code), why
+            self.expire(delivery)
+        else:
+            self.rest(delivery, code, why)
+
+    def rest(self, delivery: Delivery, code: str, why: str, *, quietly: bool = False) -> None:
+        """Let a message wait that was under way.
+
+        :param quietly: it is about to go again, and nobody need know.
+        """
+        assert self._outbox is not None, "only what keeps lets wait"
+        is_new = delivery.state is State.NEW
+        self._wait(delivery, code, why, quietly=quietly)
+        if not (is_new or delivery.is_over):  # who is told may take it back
+            self._outbox.put_back(delivery)
+            self._outbox.tell_behind(delivery.dst)
+
+    def _wait(self, delivery: Delivery, code: str, why: str, *, quietly: bool = False) -> None:
+        delivery.state = State.WAITING
+        delivery.code, delivery.why = str(code), why
+        self.pending.rest(delivery)
+        if not (quietly or delivery.is_told_waiting):
+            delivery.is_told_waiting = True
+            self._hood.tally.postponed += 1
+            self._outcomes.waits(delivery)
+
+    def _stands_behind(self, delivery: Delivery) -> None:
+        self._wait(delivery, NOT_CONFIRMED, tr("an older message to {peer} waits").format(peer=delivery.dst))
+
+    def expire(self, delivery: Delivery) -> None:
+        """End a message that has waited for too long."""
+        why = tr("it waited for {days:.0f} days; the last time: {why}")
+        self.fail(delivery, delivery.code, why.format(days=EXPIRY_S / _DAY_S, why=delivery.why))
+
+    def fail(self, delivery: Delivery, code: str, why: str) -> None:
+        """End a message that did not reach its destination, as far as is known."""
+        delivery.state = State.FAILED
+        delivery.code = str(code)
+        delivery.why = why
+        self._hood.tally.failed += 1
+        self.settle(delivery)
+
+    def settle(self, delivery: Delivery) -> None:
+        """Tell the outcome of a message."""
+        self.pending.close(delivery)
+        self._outcomes.settled(delivery)
+        if self._outbox is not None:
+            self._outbox.settled(delivery)
+
+    # Inside.
+
+    def _is_direct(self, delivery: Delivery) -> bool | None:
+        best = self._hood.routes.best(delivery.dst, self._hood.now())
+        return None if best is None else best.is_direct
