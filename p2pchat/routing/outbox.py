@@ -65,7 +65,7 @@ class Outbox:
 
     :param now: monotonic seconds.
     :param go: lets a message go.
-    :param is_direct: whether a peer is reached without a relay; None where no way to it is known.
+    :param has_way: whether a way to the destination of a message is known.
     :param stands_behind: told of a message that waits because an older one to the same peer does.
     :param expired: told of a message that waited too long.
     """
@@ -74,13 +74,13 @@ class Outbox:
         self,
         now: Callable[[], float],
         go: Callable[[Delivery], None],
-        is_direct: Callable[[Delivery], bool | None],
+        has_way: Callable[[Delivery], bool],
         stands_behind: Callable[[Delivery], None],
         expired: Callable[[Delivery], None],
     ) -> None:
         self._now = now
         self._go = go
-        self._is_direct = is_direct
+        self._has_way = has_way
         self._stands_behind = stands_behind
         self._expired = expired
         self._shelves: dict[str, Shelf] = {}
@@ -95,11 +95,14 @@ class Outbox:
 
         Who has just typed something wants it to be tried, however long the next round is away.
         """
-        shelf = self._shelves.setdefault(delivery.dst, Shelf([], {}))
+        shelf = self._shelves.get(delivery.dst)
+        if shelf is None:
+            shelf = self._shelves[delivery.dst] = Shelf([], {})
         insort(shelf.waiting, delivery, key=_number)
         if self._may_begin(shelf):
             self._release(shelf)
-        self.tell_behind(delivery.dst)
+        if shelf.next_at_s:
+            self.tell_behind(delivery.dst)
 
     def resume(self, delivery: Delivery) -> None:
         """Take a message of an earlier run, which goes when its destination is seen, or soon."""
@@ -211,13 +214,13 @@ class Outbox:
         """Whether another message may go, and none overtake the one before."""
         if not shelf.flying:
             return True
+        if len(shelf.flying) >= WINDOW:
+            return False
         first = next(iter(shelf.flying.values()))
-        if first.state is State.SEEKING:
+        if first.state is State.SEEKING or not self._has_way(first):
             return False
         # On the link with the peer itself nothing is overtaken. A relay may lose one and not the next.
-        is_troubled = first.via != first.dst and (first.is_late or first.tries > 1)
-        is_direct = self._is_direct(first)
-        return not is_troubled and is_direct is not None and len(shelf.flying) < WINDOW
+        return first.via == first.dst or not (first.is_late or first.tries > 1)
 
 
 def _number(delivery: Delivery) -> int:

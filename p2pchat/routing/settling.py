@@ -63,7 +63,7 @@ class Settling:
         self._stopped = ""
         self._outbox: Outbox | None = None
         if keeps:
-            self._outbox = Outbox(hood.now, go, self._is_direct, self._stands_behind, self.expire)
+            self._outbox = Outbox(hood.now, go, self._has_way, self._stands_behind, self.expire)
 
     # A message comes.
 
@@ -84,7 +84,7 @@ class Settling:
             self._go(delivery)
         else:
             self._outbox.add(delivery)
-            if delivery.state is State.NEW and self._is_direct(delivery) is None:
+            if delivery.state is State.NEW and not self._has_way(delivery):
                 self.tell_sought(delivery)  # though for an older one
 
     def resume(self, msg_id: str, dst: PeerId, payload: str, age_s: float) -> Delivery:
@@ -205,6 +205,6 @@ class Settling:
 
     # Inside.
 
-    def _is_direct(self, delivery: Delivery) -> bool | None:
-        best = self._hood.routes.best(delivery.dst, self._hood.now())
-        return None if best is None else best.is_direct
+    def _has_way(self, delivery: Delivery) -> bool:
+        is_linked = delivery.dst in self._hood.neighbours
+        return is_linked or self._hood.routes.best(delivery.dst, self._hood.now()) is not None

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar, cast
 
-import attrs
+from msgspec import Struct
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -43,8 +44,7 @@ _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _T = TypeVar("_T")
 
 
-@attrs.frozen
-class Write:
+class Write(Struct, frozen=True, gc=False):
     """Something to be written.
 
     :param work: does it, given what executes statements.
@@ -53,7 +53,7 @@ class Write:
     """
 
     work: Callable[[Any], Any]
-    then: Callable[[Any], None] = lambda _: None
+    then: Callable[[Any], None]
     otherwise: Any = None
 
 
@@ -136,12 +136,12 @@ class SqliteStore:
     def settle(self, msg_id: str, outcome: Outcome) -> None:
         """Note what became of a message."""
         self._open.pop(msg_id, None)
-        self._write(Write(partial(writing.settle, msg_id=msg_id, outcome=outcome)))
+        self._write(Write(partial(writing.settle, msg_id=msg_id, outcome=outcome), _nobody))
 
     def said(self, cast: Cast) -> None:
         """Note what we said to many."""
         if self._keeps_history:
-            self._write(Write(partial(writing.said, cast=cast)))
+            self._write(Write(partial(writing.said, cast=cast), _nobody))
 
     def receive(self, arrival: Arrival, then: Callable[[bool], None]) -> None:
         """Note a message that came in, and tell whether it is new."""
@@ -151,7 +151,7 @@ class SqliteStore:
     def read_all(self) -> None:
         """Note that the user has seen all that came so far."""
         if self._keeps_history:
-            self._write(Write(writing.read_all))
+            self._write(Write(writing.read_all, _nobody))
 
     def after_all(self, then: Callable[[], None]) -> None:
         """Call *then* when all that was asked before is done."""
@@ -217,7 +217,7 @@ class SqliteStore:
         elif len(self._waiting) >= MAX_WAITING:
             self._drop(write)
         elif self._retry_at_s is not None:
-            self._waiting.append(attrs.evolve(write, then=_nobody))
+            self._waiting.append(replace(write, then=_nobody))
             self._tell(write, write.otherwise)
         else:
             self._waiting.append(write)
@@ -299,7 +299,7 @@ class SqliteStore:
     def _keep_in_memory(self, batch: list[Write]) -> None:
         """Go on as if a batch, and what waits behind it, had been written; it is tried again later."""
         waiting = [*batch, *self._waiting]
-        self._waiting = deque(attrs.evolve(write, then=_nobody) for write in waiting)
+        self._waiting = deque(replace(write, then=_nobody) for write in waiting)
         for write in waiting:
             self._tell(write, write.otherwise)
 

@@ -12,6 +12,7 @@ from twisted.python import usage
 
 from p2pchat import rendezvous_tap, state, tap
 from p2pchat.protocol.names import PeerId
+from p2pchat.trust import keeping
 from tests.fuzz.borrowed import borrow, give_back
 from tests.programs import ProgramTestCase
 
@@ -36,7 +37,9 @@ class Options:
 
     def __init__(self) -> None:
         self._case = borrow(ProgramTestCase)
-        self._case.patch(state, "Path", type("Jailed", (_Jailed,), {"jail": self._case.folder / "jail"}))
+        jailed = type("Jailed", (_Jailed,), {"jail": self._case.folder / "jail"})
+        for module in (state, keeping):
+            self._case.patch(module, "Path", jailed)
 
     def take(self, pieces: list[bytes]) -> bool:
         """Read a command line in an environment, and let the program end."""

@@ -33,7 +33,7 @@ class PipeTests(SystemTests):
         alice = self.machine.peer("alice", "--rendezvous", "none")
         alice.say("/msg @bob hello")
         alice.end_input()
-        alice.until("#1 to @bob@lobby: failed: no_route: no link with it within 5 s")
+        alice.until("#1 to @bob@lobby: not delivered yet: no_route: no link with it within 5 s")
         self.assertEqual(alice.ended(), 0)
 
     def test_thousands_of_lines(self) -> None:
