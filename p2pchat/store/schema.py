@@ -33,9 +33,6 @@ MIGRATIONS = (
     CREATE VIRTUAL TABLE words USING fts5 (
         text, content = 'messages', content_rowid = 'number', tokenize = 'unicode61 remove_diacritics 2'
     );
-    CREATE TRIGGER messages_come AFTER INSERT ON messages BEGIN
-        INSERT INTO words (rowid, text) VALUES (new.number, new.text);
-    END;
     CREATE TRIGGER messages_go AFTER DELETE ON messages BEGIN
         INSERT INTO words (words, rowid, text) VALUES ('delete', old.number, old.text);
     END;

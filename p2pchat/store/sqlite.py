@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from p2pchat.language import tr
 from p2pchat.store import reading, schema, writing
-from p2pchat.store.database import Database, PowerCut
+from p2pchat.store.database import Database, Execute, PowerCut
 from p2pchat.store.entries import Arrival, Cast, Entry, Outcome, Outgoing
 from p2pchat.store.store import Unreadable
 from p2pchat.store.threads import Threads
@@ -44,15 +44,21 @@ _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _T = TypeVar("_T")
 
 
+#: Writes some things of one kind, given what executes statements; returns a result for each.
+Work = Callable[[Execute, list[Any]], list[Any]]
+
+
 class Write(Struct, frozen=True, gc=False):
     """Something to be written.
 
-    :param work: does it, given what executes statements.
+    :param work: writes it, together with others of its kind.
+    :param what: what is to be written.
     :param then: told the result when it is on disk.
     :param otherwise: what *then* is told where it cannot be written.
     """
 
-    work: Callable[[Any], Any]
+    work: Work
+    what: Any
     then: Callable[[Any], None]
     otherwise: Any = None
 
@@ -88,7 +94,8 @@ class SqliteStore:
         self._clock_s = clock_s
         self._keeps_history = keeps_history
         self._keep_days = keep_days
-        self._own = ""
+        self._keep: Work = _nothing
+        self._receive: Work = partial(writing.receive, has_history=keeps_history)
         self._trouble: Callable[[str], None] = lambda _what: None
         self._db: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
@@ -102,7 +109,10 @@ class SqliteStore:
         self._is_off = False
         #: The power failed.
         self._is_dead = False
+        self._is_closing = False
         self._forget_at_s = clock_s() + FORGET_S
+        #: There may be entries whose words cannot be found yet.
+        self._is_to_index = True
         self._dropped = self._forgotten_early = self._commits = self._written = 0
 
     @property
@@ -112,7 +122,8 @@ class SqliteStore:
 
     def open(self, own: str, trouble: Callable[[str], None]) -> list[Outgoing]:
         """Open the database, and return our messages without an outcome; see `store.Store`."""
-        self._own, self._trouble = own, trouble
+        self._trouble = trouble
+        self._keep = partial(writing.keep, own=own, has_history=self._keeps_history)
         self._threads.start()
         try:
             waiting = self._open_database()
@@ -129,33 +140,37 @@ class SqliteStore:
 
     def keep(self, message: Outgoing, then: Callable[[], None]) -> None:
         """Keep a message of ours until `settle`."""
+        if message.msg_id in self._open:
+            self.after_all(then)
+            return
         self._open[message.msg_id] = message
-        work = partial(writing.keep, message=message, own=self._own, has_history=self._keeps_history)
-        self._write(Write(work, lambda _: then()))
+        self._is_to_index = self._keeps_history
+        self._write(Write(self._keep, message, lambda _: then()))
 
     def settle(self, msg_id: str, outcome: Outcome) -> None:
         """Note what became of a message."""
         self._open.pop(msg_id, None)
-        self._write(Write(partial(writing.settle, msg_id=msg_id, outcome=outcome), _nobody))
+        self._write(Write(writing.settle, (msg_id, outcome), _nobody))
 
     def said(self, cast: Cast) -> None:
         """Note what we said to many."""
         if self._keeps_history:
-            self._write(Write(partial(writing.said, cast=cast), _nobody))
+            self._is_to_index = True
+            self._write(Write(writing.said, cast, _nobody))
 
     def receive(self, arrival: Arrival, then: Callable[[bool], None]) -> None:
         """Note a message that came in, and tell whether it is new."""
-        work = partial(writing.receive, arrival=arrival, has_history=self._keeps_history)
-        self._write(Write(work, then, otherwise=True))
+        self._is_to_index = self._keeps_history
+        self._write(Write(self._receive, arrival, then, otherwise=True))
 
     def read_all(self) -> None:
         """Note that the user has seen all that came so far."""
         if self._keeps_history:
-            self._write(Write(writing.read_all, _nobody))
+            self._write(Write(_Alone(writing.read_all), None, _nobody))
 
     def after_all(self, then: Callable[[], None]) -> None:
         """Call *then* when all that was asked before is done."""
-        write = Write(lambda _execute: None, lambda _: then())
+        write = Write(_nothing, None, lambda _: then())
         if self._waiting or self._is_writing:
             self._write(write)
         else:
@@ -169,7 +184,9 @@ class SqliteStore:
 
     def search(self, words: str, n: int) -> Deferred[list[Entry]]:
         """Return the last entries that have all the words."""
-        return self._ask(lambda db: reading.search(db, words, n))
+        indexed: Deferred[None] = Deferred()
+        self._index(lambda: indexed.callback(None))
+        return indexed.addCallback(lambda _: self._ask(lambda db: reading.search(db, words, n)))
 
     def page(self, after: int, n: int) -> Deferred[list[Entry]]:
         """Return the first entries with numbers above one."""
@@ -188,7 +205,7 @@ class SqliteStore:
             self._commit([self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))])
         elif self._retry_at_s is None and now_s >= self._forget_at_s and not self._is_off:
             self._forget_at_s = now_s + FORGET_S
-            self._write(Write(self._forget, self._forgot, otherwise=(0, 0)))
+            self._write(Write(_Alone(self._forget), None, self._forgot, otherwise=(0, 0)))
 
     def sizes(self) -> dict[str, int]:
         """Tell how much waits, and what was counted."""
@@ -203,6 +220,7 @@ class SqliteStore:
     def close(self) -> Deferred[None]:
         """Write what waits, and end."""
         done: Deferred[None] = Deferred()
+        self._is_closing = True
         self._retry_at_s = None  # one last time
         self._next()
         self.after_all(lambda: done.callback(None))
@@ -248,7 +266,7 @@ class SqliteStore:
         execute = self._database.executor(db)
         try:
             execute("BEGIN IMMEDIATE", ())
-            results = [write.work(execute) for write in batch]
+            results = _carry_out(execute, batch)
             execute("COMMIT", ())
         except BaseException:
             if db.in_transaction:
@@ -265,7 +283,23 @@ class SqliteStore:
         for write, result in zip(batch, results, strict=True):
             self._tell(write, result)
         self._is_writing = False
-        self._next()
+        if self._waiting:
+            self._next()
+        elif self._is_to_index and not self._is_closing:
+            self._index(lambda: None)
+
+    def _index(self, then: Callable[[], None]) -> None:
+        """Let the words of all entries be found, some at a time, and others write in between."""
+
+        def indexed(count: int) -> None:
+            self._is_to_index = self._is_to_index or count >= writing.CHUNK
+            if count >= writing.CHUNK and not self._is_closing:
+                self._index(then)
+            else:
+                then()
+
+        self._is_to_index = False
+        self._write(Write(_Alone(writing.index), None, indexed, otherwise=0))
 
     def _failed(self, failure: Failure, batch: list[Write]) -> None:
         self._is_writing = False
@@ -408,6 +442,48 @@ class SqliteStore:
         self._forgotten_early += early
         if gone >= writing.CHUNK:
             self._forget_at_s = self._clock_s()  # there is more
+
+
+def _carry_out(execute: Execute, batch: list[Write]) -> list[Any]:
+    """Write a batch, what is of one kind together; return the results in the order of the batch.
+
+    Nothing else in a batch depends on the order of its kinds, but what looks at all that was written before.
+    """
+    results: list[Any] = [None] * len(batch)
+    begin = 0
+    for end, write in enumerate([*batch, _END]):
+        if isinstance(write.work, _Alone):
+            kinds: dict[Any, list[int]] = {}
+            for at in range(begin, end):
+                kinds.setdefault(batch[at].work, []).append(at)
+            # What becomes of a message comes behind it.
+            for work, places in sorted(kinds.items(), key=lambda kind: kind[0] is writing.settle):
+                done = work(execute, [batch[at].what for at in places])
+                for at, result in zip(places, done, strict=True):
+                    results[at] = result
+            if end < len(batch):
+                results[end] = write.work(execute, [write.what])[0]
+            begin = end + 1
+    return results
+
+
+class _Alone:
+    """Work that is done by itself: it looks at all that was written before."""
+
+    def __init__(self, work: Callable[[Execute], Any]) -> None:
+        self._work = work
+
+    def __call__(self, execute: Execute, _what: list[Any]) -> list[Any]:
+        return [self._work(execute)]
+
+
+def _nothing(_execute: Execute, what: list[Any]) -> list[Any]:
+    """Write nothing."""
+    return what
+
+
+#: Stands behind a batch.
+_END = Write(_Alone(lambda _execute: None), None, lambda _: None)
 
 
 def _nobody(_result: Any) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from typing import TypeVar
 
 from p2pchat.store.database import Execute
 from p2pchat.store.entries import Arrival, Cast, Outcome, Outgoing, State
@@ -17,10 +19,19 @@ MAX_SHOWN = 1_000_000
 #: Entries of history at most, some gigabytes: a lifetime of typing, and an end to floods.
 MAX_MESSAGES = 5_000_000
 
-#: Rows that are forgotten at once: so many take some ms, for which what arrives waits.
-CHUNK = 500
+#: Rows that are forgotten, or indexed, at once: so many take some ms, for which what arrives waits.
+CHUNK = 200
+
+#: The last entry whose words are indexed. That takes longer than writing it, so it is done when nobody waits.
+_INDEXED = "coalesce((SELECT max(id) FROM words_docsize), 0)"
 
 _DAY_MS = 24 * 3600 * 1000
+
+_Row = TypeVar("_Row", bound=tuple[object, ...])
+
+#: Rows that one statement writes, the most first. Between two statements other threads of Python have their
+#: turn, and the one that writes may wait long for the next; so there should be few.
+_ROWS = (64, 16, 4, 1)
 
 _COLUMNS = "at_ms, conversation, author, state, msg_id, text"
 
@@ -34,32 +45,29 @@ def storable(text: str) -> str:
     return text
 
 
-def keep(execute: Execute, message: Outgoing, own: str, has_history: bool) -> None:
-    """Write down a message of ours that has no outcome yet, unless it is there already."""
-    values = (message.msg_id, storable(message.dst), storable(message.text), message.at_ms)
-    written = execute("INSERT OR IGNORE INTO outbox (msg_id, dst, text, at_ms) VALUES (?, ?, ?, ?)", values)
-    if has_history and written.rowcount:
-        execute(
-            f"INSERT INTO messages ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",
-            (message.at_ms, f"@{values[1]}", own, State.OPEN.value, message.msg_id, values[2]),
-        )
+def keep(execute: Execute, messages: list[Outgoing], own: str, has_history: bool) -> list[None]:
+    """Write down messages of ours that have no outcome yet."""
+    rows = [(each.msg_id, storable(each.dst), storable(each.text), each.at_ms) for each in messages]
+    _insert(execute, "OR IGNORE INTO outbox (msg_id, dst, text, at_ms)", rows)
+    if has_history:
+        state = State.OPEN.value
+        said = [(at_ms, f"@{dst}", own, state, msg_id, text) for msg_id, dst, text, at_ms in rows]
+        _insert(execute, f"INTO messages ({_COLUMNS})", said)
+    return [None] * len(messages)
 
 
 def keep_open(execute: Execute, messages: list[Outgoing]) -> None:
     """Write down all of them once more, in a file that is new."""
     execute("BEGIN IMMEDIATE", ())
-    for message in messages:
-        keep(execute, message, "", has_history=False)
+    keep(execute, messages, "", has_history=False)
     execute("COMMIT", ())
 
 
-def settle(execute: Execute, msg_id: str, outcome: Outcome) -> None:
-    """Write down what became of a message of ours."""
-    execute("DELETE FROM outbox WHERE msg_id = ?", (msg_id,))
-    execute(
-        "UPDATE messages SET state = ?, code = ?, why = ?, via = ?, protection = ?, took_s = ?, is_proved = ?"
-        " WHERE msg_id = ? AND state = 'open'",
+def settle(execute: Execute, outcomes: list[tuple[str, Outcome]]) -> list[None]:
+    """Write down what became of messages of ours, by their msg_ids."""
+    rows = [
         (
+            msg_id,
             (State.CONFIRMED if outcome.is_confirmed else State.FAILED).value,
             storable(outcome.code),
             storable(outcome.why),
@@ -67,59 +75,89 @@ def settle(execute: Execute, msg_id: str, outcome: Outcome) -> None:
             outcome.protection,
             outcome.took_s if outcome.is_confirmed else None,
             outcome.is_proved,
-            msg_id,
-        ),
-    )
-
-
-def said(execute: Execute, cast: Cast) -> None:
-    """Write down what we said to many."""
-    execute(
-        f"INSERT INTO messages ({_COLUMNS}, neighbours) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            cast.at_ms,
-            storable(cast.conversation),
-            cast.author,
-            State.SENT.value,
-            cast.msg_id,
-            storable(cast.text),
-            cast.neighbours,
-        ),
-    )
-
-
-def receive(execute: Execute, arrival: Arrival, has_history: bool) -> bool:
-    """Write down a message that came in; False where it is a copy."""
-    message, text = _digest(16, arrival.author, arrival.msg_id), _digest(8, arrival.text)
-    if not arrival.by_text:
-        # Only its source itself can use up a msg_id: a relay may have brought other words under it.
-        sql = "SELECT 1 FROM shown WHERE message = ? AND NOT by_text LIMIT 1"
-        if execute(sql, (message,)).fetchone() is not None:
-            return False
-    written = execute(
-        "INSERT OR IGNORE INTO shown (message, text, by_text, at_ms) VALUES (?, ?, ?, ?)",
-        (message, text, arrival.by_text, arrival.at_ms),
-    )
-    if not written.rowcount:
-        return False
-    if has_history:
-        execute(
-            f"INSERT INTO messages ({_COLUMNS}, via, hops, protection, is_verified, is_unread)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
-            (
-                arrival.at_ms,
-                storable(arrival.conversation),
-                storable(arrival.author),
-                State.HEARD.value,
-                storable(arrival.msg_id),
-                storable(arrival.text),
-                storable(arrival.via),
-                arrival.hops,
-                arrival.protection,
-                arrival.is_verified,
-            ),
         )
-    return True
+        for msg_id, outcome in outcomes
+    ]
+    for part in _parts(rows):
+        ids = ", ".join(["?"] * len(part))
+        execute(f"DELETE FROM outbox WHERE msg_id IN ({ids})", [row[0] for row in part])
+        execute(
+            "WITH given (msg_id, state, code, why, via, protection, took_s, is_proved)"
+            f" AS (VALUES {_marks(part)}) UPDATE messages SET state = given.state, code = given.code,"
+            " why = given.why, via = given.via, protection = given.protection, took_s = given.took_s,"
+            " is_proved = given.is_proved"
+            " FROM given WHERE messages.msg_id = given.msg_id AND messages.state = 'open'",
+            _values(part),
+        )
+    return [None] * len(outcomes)
+
+
+def said(execute: Execute, casts: list[Cast]) -> list[None]:
+    """Write down what we said to many."""
+    rows = [
+        (
+            each.at_ms,
+            storable(each.conversation),
+            each.author,
+            State.SENT.value,
+            each.msg_id,
+            storable(each.text),
+            each.neighbours,
+        )
+        for each in casts
+    ]
+    _insert(execute, f"INTO messages ({_COLUMNS}, neighbours)", rows)
+    return [None] * len(casts)
+
+
+def receive(execute: Execute, arrivals: list[Arrival], has_history: bool) -> list[bool]:
+    """Write down messages that came in; tell of each whether it is new, and no copy."""
+    keys = [(_digest(16, each.author, each.msg_id), _digest(8, each.text)) for each in arrivals]
+    known: dict[bytes, dict[bytes, bool]] = {}
+    for part in _parts([(message,) for message, _ in keys]):
+        ids = ", ".join(["?"] * len(part))
+        sql = f"SELECT message, text, by_text FROM shown WHERE message IN ({ids})"
+        for message, text, by_text in execute(sql, _values(part)):
+            known.setdefault(message, {})[text] = bool(by_text)
+    are_new = []
+    for arrival, (message, text) in zip(arrivals, keys, strict=True):
+        texts = known.setdefault(message, {})
+        # Only its source itself can use up a msg_id: a relay may have brought other words under it.
+        is_used_up = not arrival.by_text and not all(texts.values())
+        are_new.append(not (text in texts or is_used_up))
+        texts.setdefault(text, arrival.by_text)
+    new = [each for each in zip(arrivals, keys, are_new, strict=True) if each[2]]
+    shown = [(*key, arrival.by_text, arrival.at_ms) for arrival, key, _ in new]
+    _insert(execute, "INTO shown (message, text, by_text, at_ms)", shown)
+    if has_history:
+        columns = f"({_COLUMNS}, via, hops, protection, is_verified, is_unread)"
+        _insert(execute, f"INTO messages {columns}", [_heard(arrival) for arrival, *_ in new])
+    return are_new
+
+
+def _heard(arrival: Arrival) -> tuple[object, ...]:
+    return (
+        arrival.at_ms,
+        storable(arrival.conversation),
+        storable(arrival.author),
+        State.HEARD.value,
+        storable(arrival.msg_id),
+        storable(arrival.text),
+        storable(arrival.via),
+        arrival.hops,
+        arrival.protection,
+        arrival.is_verified,
+        True,
+    )
+
+
+def index(execute: Execute) -> int:
+    """Let the words of some entries be found that cannot yet; return how many."""
+    return execute(
+        "INSERT INTO words (rowid, text) SELECT number, text FROM messages"
+        f" WHERE number > {_INDEXED} ORDER BY number LIMIT {CHUNK}",
+        (),
+    ).rowcount
 
 
 def read_all(execute: Execute) -> None:
@@ -146,10 +184,33 @@ def forget_history(execute: Execute, now_ms: int, keep_days: int, max_rows: int 
     crowded = f"number <= (SELECT max(number) FROM messages) - {max_rows}"
     gone = execute(
         f"DELETE FROM messages WHERE number IN (SELECT number FROM ({oldest})"
-        f" WHERE state != 'open' AND (at_ms < ? OR {crowded}))",
+        f" WHERE state != 'open' AND number <= {_INDEXED} AND (at_ms < ? OR {crowded}))",
         (now_ms - keep_days * _DAY_MS,),
     )
     return gone.rowcount
+
+
+def _insert(execute: Execute, into: str, rows: Sequence[tuple[object, ...]]) -> None:
+    for part in _parts(rows):
+        execute(f"INSERT {into} VALUES {_marks(part)}", _values(part))
+
+
+def _parts(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
+    """Divide rows into parts of few sizes, so that their statements are known to the database."""
+    at = 0
+    for size in _ROWS:
+        while len(rows) - at >= size:
+            yield rows[at : at + size]
+            at += size
+
+
+def _marks(rows: Sequence[tuple[object, ...]]) -> str:
+    row = f"({', '.join(['?'] * len(rows[0]))})"
+    return ", ".join([row] * len(rows))
+
+
+def _values(rows: Sequence[tuple[object, ...]]) -> list[object]:
+    return [value for row in rows for value in row]
 
 
 def _digest(size: int, *parts: str) -> bytes:

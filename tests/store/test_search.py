@@ -5,6 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2pchat.store import writing
+from p2pchat.store.sqlite import SqliteStore
 from tests.store.test_sqlite import StoreTestCase, arrival
 
 
@@ -31,6 +33,26 @@ class SearchTests(StoreTestCase):
     def test_beginning(self) -> None:
         """A word with a star stands for all that begin so."""
         self.assertEqual(self.found("net*", "networks", "internet", "netto"), ["networks", "netto"])
+
+    def test_much(self) -> None:
+        """What came while nobody searched is found at once, however much it was, and after a restart."""
+        self.patch(writing, "CHUNK", 10)
+        store = self.make()
+        self.threads.is_slow = True
+        for number in range(95):
+            store.receive(arrival(number, f"word number {number}"), self.told(""))
+        self.close_slowly(store)
+        store = self.make()
+        self.assertEqual(len(self.successResultOf(store.search("word", 1000))), 95)
+        store.receive(arrival(100, "another word"), self.told(""))
+        self.assertEqual(len(self.successResultOf(store.search("word", 1000))), 96)
+
+    def close_slowly(self, store: SqliteStore) -> None:
+        """Close a store before it had time to do more than it must."""
+        closed = store.close()
+        self.threads.is_slow = False
+        self.threads.work()
+        self.successResultOf(closed)
 
     def test_last(self) -> None:
         """Of many the last come, the oldest of them first."""

@@ -271,6 +271,56 @@ class CommitTests(StoreTestCase):
         self.assertIn("more is to be kept than", self.troubles[0])
 
 
+class TogetherTests(StoreTestCase):
+    """What is of one kind is written together, however it was mixed."""
+
+    def test_mixed(self) -> None:
+        """Everybody is told the result of what was his, in the order in which it was asked."""
+        store = self.make()
+        self.threads.is_slow = True
+        store.after_all(self.then("idle"))
+        for number in range(150):
+            store.keep(outgoing(number), self.then(f"kept {number}"))
+            store.receive(arrival(1000 + number // 2), self.told(f"came {number}"))
+            store.settle(f"id{number - 1}", CONFIRMED)
+        store.said(Cast("c1", "alice@UnB", "#UnB", "to all", 5, 2))
+        self.threads.is_slow = False
+        self.threads.work()
+        expected: list[Any] = ["idle"]
+        for number in range(150):
+            expected += [f"kept {number}", (f"came {number}", number % 2 == 0)]
+        self.assertEqual(self.done, expected)
+        self.assertEqual(len(self.entries(store, n=1000)), 150 + 75 + 1)
+        self.close(store)
+        self.make()
+        self.assertEqual(self.waiting, [outgoing(149)])
+
+    def test_copies_in_one_commit(self) -> None:
+        """Copies that come in one commit are copies like any other, by all rules."""
+        store = self.make()
+        self.threads.is_slow = True
+        store.receive(arrival(9), self.told("first"))
+        for text, by_text in (("a", True), ("a", True), ("b", False), ("a", True), ("b", True), ("c", False)):
+            store.receive(arrival(1, text, by_text=by_text), self.told(text))
+        self.threads.is_slow = False
+        self.threads.work()
+        self.assertEqual(
+            self.done[1:], [("a", True), ("a", False), ("b", True), ("a", False), ("b", False), ("c", False)]
+        )
+
+    def test_read_in_between(self) -> None:
+        """What the user has seen is what had come when he said so, in one commit too."""
+        store = self.make()
+        self.threads.is_slow = True
+        store.receive(arrival(9), self.told(""))
+        store.receive(arrival(1), self.told(""))
+        store.read_all()
+        store.receive(arrival(2), self.told(""))
+        self.threads.is_slow = False
+        self.threads.work()
+        self.assertEqual(self.successResultOf(store.unread()), {"@bob@UnB": 1})
+
+
 class PowerCutTests(StoreTestCase):
     def test_between_any_two_statements(self) -> None:
         """Whenever the power fails, all of a commit is there or nothing, and nobody is told what is not."""
