@@ -133,7 +133,7 @@ class StoreDefectTests(DefectTestCase):
             really(store, arrival, lambda _is_new: then(True))
 
         self.patch(SqliteStore, "receive", receive)
-        self.broken(KEEPING, "shown once")
+        self.broken((*KEEPING, "--loss-of-links", "60", "--minutes", "4"), "shown once")
 
     def test_forgets_what_waits(self) -> None:
         """A store that goes on without having written what is to be sent is found."""
