@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -17,7 +16,8 @@ from twisted.python.failure import Failure
 
 from p2pchat.language import tr
 from p2pchat.store import reading, schema, writing
-from p2pchat.store.database import Database, Execute, PowerCut
+from p2pchat.store.batch import Alone, Work, Write, carry_out, nobody, nothing
+from p2pchat.store.database import Database, PowerCut
 from p2pchat.store.entries import Arrival, Cast, Entry, Outcome, Outgoing
 from p2pchat.store.store import Unreadable
 from p2pchat.store.threads import Threads
@@ -42,25 +42,6 @@ KEEP_DAYS = 365
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 _T = TypeVar("_T")
-
-
-#: Writes some things of one kind, given what executes statements; returns a result for each.
-Work = Callable[[Execute, list[Any]], list[Any]]
-
-
-class Write(Struct, frozen=True, gc=False):
-    """Something to be written.
-
-    :param work: writes it, together with others of its kind.
-    :param what: what is to be written.
-    :param then: told the result when it is on disk.
-    :param otherwise: what *then* is told where it cannot be written.
-    """
-
-    work: Work
-    what: Any
-    then: Callable[[Any], None]
-    otherwise: Any = None
 
 
 class SqliteStore:
@@ -94,7 +75,7 @@ class SqliteStore:
         self._clock_s = clock_s
         self._keeps_history = keeps_history
         self._keep_days = keep_days
-        self._keep: Work = _nothing
+        self._keep: Work = nothing
         self._receive: Work = partial(writing.receive, has_history=keeps_history)
         self._trouble: Callable[[str], None] = lambda _what: None
         self._db: sqlite3.Connection | None = None
@@ -150,13 +131,13 @@ class SqliteStore:
     def settle(self, msg_id: str, outcome: Outcome) -> None:
         """Note what became of a message."""
         self._open.pop(msg_id, None)
-        self._write(Write(writing.settle, (msg_id, outcome), _nobody))
+        self._write(Write(writing.settle, (msg_id, outcome), nobody))
 
     def said(self, cast: Cast) -> None:
         """Note what we said to many."""
         if self._keeps_history:
             self._is_to_index = True
-            self._write(Write(writing.said, cast, _nobody))
+            self._write(Write(writing.said, cast, nobody))
 
     def receive(self, arrival: Arrival, then: Callable[[bool], None]) -> None:
         """Note a message that came in, and tell whether it is new."""
@@ -166,11 +147,11 @@ class SqliteStore:
     def read_all(self) -> None:
         """Note that the user has seen all that came so far."""
         if self._keeps_history:
-            self._write(Write(_Alone(writing.read_all), None, _nobody))
+            self._write(Write(Alone(writing.read_all), None, nobody))
 
     def after_all(self, then: Callable[[], None]) -> None:
         """Call *then* when all that was asked before is done."""
-        write = Write(_nothing, None, lambda _: then())
+        write = Write(nothing, None, lambda _: then())
         if self._waiting or self._is_writing:
             self._write(write)
         else:
@@ -205,7 +186,7 @@ class SqliteStore:
             self._commit([self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))])
         elif self._retry_at_s is None and now_s >= self._forget_at_s and not self._is_off:
             self._forget_at_s = now_s + FORGET_S
-            self._write(Write(_Alone(self._forget), None, self._forgot, otherwise=(0, 0)))
+            self._write(Write(Alone(self._forget), None, self._forgot, otherwise=(0, 0)))
 
     def sizes(self) -> dict[str, int]:
         """Tell how much waits, and what was counted."""
@@ -235,7 +216,7 @@ class SqliteStore:
         elif len(self._waiting) >= MAX_WAITING:
             self._drop(write)
         elif self._retry_at_s is not None:
-            self._waiting.append(replace(write, then=_nobody))
+            self._waiting.append(replace(write, then=nobody))
             self._tell(write, write.otherwise)
         else:
             self._waiting.append(write)
@@ -266,7 +247,7 @@ class SqliteStore:
         execute = self._database.executor(db)
         try:
             execute("BEGIN IMMEDIATE", ())
-            results = _carry_out(execute, batch)
+            results = carry_out(execute, batch)
             execute("COMMIT", ())
         except BaseException:
             if db.in_transaction:
@@ -299,7 +280,7 @@ class SqliteStore:
                 then()
 
         self._is_to_index = False
-        self._write(Write(_Alone(writing.index), None, indexed, otherwise=0))
+        self._write(Write(Alone(writing.index), None, indexed, otherwise=0))
 
     def _failed(self, failure: Failure, batch: list[Write]) -> None:
         self._is_writing = False
@@ -333,7 +314,7 @@ class SqliteStore:
     def _keep_in_memory(self, batch: list[Write]) -> None:
         """Go on as if a batch, and what waits behind it, had been written; it is tried again later."""
         waiting = [*batch, *self._waiting]
-        self._waiting = deque(replace(write, then=_nobody) for write in waiting)
+        self._waiting = deque(replace(write, then=nobody) for write in waiting)
         for write in waiting:
             self._tell(write, write.otherwise)
 
@@ -442,52 +423,6 @@ class SqliteStore:
         self._forgotten_early += early
         if gone >= writing.CHUNK:
             self._forget_at_s = self._clock_s()  # there is more
-
-
-def _carry_out(execute: Execute, batch: list[Write]) -> list[Any]:
-    """Write a batch, what is of one kind together; return the results in the order of the batch.
-
-    Nothing else in a batch depends on the order of its kinds, but what looks at all that was written before.
-    """
-    results: list[Any] = [None] * len(batch)
-    begin = 0
-    for end, write in enumerate([*batch, _END]):
-        if isinstance(write.work, _Alone):
-            kinds: dict[Any, list[int]] = {}
-            for at in range(begin, end):
-                kinds.setdefault(batch[at].work, []).append(at)
-            # What becomes of a message comes behind it.
-            for work, places in sorted(kinds.items(), key=lambda kind: kind[0] is writing.settle):
-                done = work(execute, [batch[at].what for at in places])
-                for at, result in zip(places, done, strict=True):
-                    results[at] = result
-            if end < len(batch):
-                results[end] = write.work(execute, [write.what])[0]
-            begin = end + 1
-    return results
-
-
-class _Alone:
-    """Work that is done by itself: it looks at all that was written before."""
-
-    def __init__(self, work: Callable[[Execute], Any]) -> None:
-        self._work = work
-
-    def __call__(self, execute: Execute, _what: list[Any]) -> list[Any]:
-        return [self._work(execute)]
-
-
-def _nothing(_execute: Execute, what: list[Any]) -> list[Any]:
-    """Write nothing."""
-    return what
-
-
-#: Stands behind a batch.
-_END = Write(_Alone(lambda _execute: None), None, lambda _: None)
-
-
-def _nobody(_result: Any) -> None:
-    """Nobody waits any more."""
 
 
 def _is_damage(problem: BaseException) -> bool:
