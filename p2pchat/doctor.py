@@ -15,6 +15,8 @@ from typing import Any, cast
 
 import attrs
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python import usage
 
@@ -216,7 +218,7 @@ class Doctor:
         about = "outside"
         address = self._settings.rendezvous
         ours = None if address is None else _own_address(address)
-        if ours is None or address is None or not ours.is_private or _is_near(address.host):
+        if ours is None or address is None or ours.is_global or _is_near(address.host):
             text = tr("whether others can dial this port is seen once it runs: /status tells")
             return Finding(about, None, text)
         text = tr(
@@ -257,6 +259,8 @@ class Doctor:
         connecting.addTimeout(DIAL_S, self._reactor)
         try:
             there = await connecting
+        except (DeferredTimeout, ConnectingCancelledError):
+            return tr("no answer within {seconds:.0f} s").format(seconds=DIAL_S)
         except Exception as problem:  # whatever it is, it is what the user asked for
             return why_not_connected(problem)
         cast(Any, there).transport.abortConnection()
@@ -271,11 +275,19 @@ def _programs() -> Finding:
 def _place(folder: Path) -> Finding:
     """Look whether a folder can be written to, or be made."""
     about = "folder"
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    there = next(place for place in (folder, *folder.parents) if _exists(place))
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
         text = tr("{folder} cannot be written to; choose another with --data-dir")
         return Finding(about, False, text.format(folder=there))
     return Finding(about, True, str(folder))
+
+
+def _exists(place: Path) -> bool:
+    """Whether there is something, or nobody lets us look."""
+    try:
+        return place.exists()
+    except OSError:
+        return True
 
 
 def _clock(is_synchronised: Callable[[], bool | None]) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -83,6 +84,19 @@ class MachineTests(DoctorTestCase):
         file = self.folder / "file"
         file.touch()
         self.assert_found("folder", False, f"{file} cannot be written to", "--data-dir", str(file / "x"))
+
+    def test_folder_that_is_closed(self) -> None:
+        """Where nobody lets us look for it, it is that folder which must be another."""
+
+        def exists(path: Path) -> bool:
+            if path.parent == self.folder / "closed":
+                raise PermissionError(13, "Permission denied")
+            return path != self.folder / "closed" / "x" / "y"
+
+        self.patch(Path, "exists", exists)
+        self.patch(os, "access", lambda path, mode: path != self.folder / "closed" / "x")
+        words = ("--data-dir", str(self.folder / "closed" / "x" / "y"))
+        self.assert_found("folder", False, f"{self.folder}/closed/x cannot be written to", *words)
 
     def test_key(self) -> None:
         """A key that is there can be read, none is made, and a damaged one is told."""
@@ -233,6 +247,21 @@ class NetworkTests(DoctorTestCase):
         self.assert_found("outside", None, "/status tells", *self.there)
         far = ("--rendezvous", "203.0.114.1:5000")
         self.assert_found("outside", None, "192.168.1.2 in its own network", *far, seconds=30)
+
+    def test_carrier(self) -> None:
+        """Behind the NAT of a carrier it is the same."""
+        self.patch(doctor, "_own_address", lambda there: ip_address("100.64.3.2"))
+        words = ("--rendezvous", "203.0.114.1:5000")
+        self.assert_found(
+            "outside", None, "this machine is 100.64.3.2 in its own network", *words, seconds=60
+        )
+
+    def test_silent_peer(self) -> None:
+        """Of a peer that takes no connection and does not refuse it either, it says so."""
+        self.network.hide("10.0.0.7")
+        words = ("--rendezvous", "none", "--peer", "10.0.0.7:7070")
+        told = self.found(*words, seconds=2 * DIAL_S)["--peer 10.0.0.7:7070"].text
+        self.assertEqual(told, f"no answer within {DIAL_S:.0f} s")
 
     def test_own_address(self) -> None:
         """The address of this machine is that which the system would take; of a name it is not asked."""
