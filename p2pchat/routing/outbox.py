@@ -61,7 +61,7 @@ class Shelf(Struct, eq=False):
 
 
 class Outbox:
-    """Holds what waits, and says what may go. The sender creates and owns it.
+    """Holds what waits, and says what may go. `Settling` creates and owns it.
 
     :param now: monotonic seconds.
     :param go: lets a message go.

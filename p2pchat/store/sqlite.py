@@ -29,6 +29,9 @@ MAX_BATCH = 1000
 #: nothing is kept any more, and counted.
 MAX_WAITING = 20_000
 
+#: Files that are set aside in one run. A disk that spoils each of them should not be filled with them.
+MAX_RENEWALS = 3
+
 #: Seconds until a disk that failed is tried again.
 RETRY_S = 5.0
 
@@ -91,6 +94,7 @@ class SqliteStore:
         #: The power failed.
         self._is_dead = False
         self._is_closing = False
+        self._renewals = 0
         self._forget_at_s = clock_s() + FORGET_S
         #: There may be entries whose words cannot be found yet.
         self._is_to_index = True
@@ -288,7 +292,8 @@ class SqliteStore:
         if isinstance(problem, PowerCut):
             self._is_off = self._is_dead = True
             self._waiting.clear()
-        elif _is_damage(problem):
+        elif _is_damage(problem) and self._renewals < MAX_RENEWALS:
+            self._renewals += 1
             self._waiting.extendleft(reversed(batch))
             self._renew(problem)
         elif isinstance(problem, OSError | sqlite3.Error | schema.TooNew):

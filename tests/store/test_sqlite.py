@@ -13,7 +13,7 @@ from p2pchat.store import sqlite as module
 from p2pchat.store import writing
 from p2pchat.store.database import Database, MemoryDatabase, PowerCut
 from p2pchat.store.entries import Arrival, Cast, Entry, Outcome, Outgoing, State
-from p2pchat.store.sqlite import FORGET_S, RETRY_S, SqliteStore
+from p2pchat.store.sqlite import FORGET_S, MAX_RENEWALS, RETRY_S, SqliteStore
 from p2pchat.store.store import Unreadable
 from tests.store.disks import BadDisk, NoThreads, damage, full
 
@@ -451,6 +451,28 @@ class TroubleTests(StoreTestCase):
         self.close(self.store)
         store = self.make()
         self.assertEqual((self.waiting, self.texts(store)), ([outgoing(2)], ["text 3"]))
+
+    def test_damaged_again_and_again(self) -> None:
+        """A disk that spoils every file is not filled with those, and is tried again all the same."""
+
+        def set_aside(when: str) -> str:
+            self.disk.asides.append(when)
+            return "somewhere"
+
+        self.patch(self.disk, "set_aside", set_aside)
+        self.patch(self.disk, "connect", super(BadDisk, self.disk).connect)
+        self.disk.problem = damage()
+        self.store.receive(arrival(3), self.told("3"))
+        self.assertEqual(self.done, ["1", ("3", True)])
+        self.assertIn("kept until you leave only", self.troubles[-1])
+        for _ in range(5):
+            self.clock_s += RETRY_S
+            self.store.tick()
+        self.assertEqual(len(self.disk.asides), MAX_RENEWALS)
+        self.disk.problem = None
+        self.clock_s += RETRY_S
+        self.store.tick()
+        self.assertIn("again", self.troubles[-1])
 
     def test_damaged_at_the_start(self) -> None:
         """The same where it is found at the start; what waited in it is lost, which is said."""
