@@ -465,7 +465,7 @@ class TroubleTests(StoreTestCase):
         self.store.receive(arrival(3), self.told("3"))
         self.assertEqual(self.done, ["1", ("3", True)])
         self.assertIn("kept until you leave only", self.troubles[-1])
-        for _ in range(5):
+        for _ in range(20):
             self.clock_s += RETRY_S
             self.store.tick()
         self.assertEqual(len(self.disk.asides), MAX_RENEWALS)
