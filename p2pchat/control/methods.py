@@ -11,7 +11,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.python.failure import Failure
 
 from p2pchat import __version__, events
-from p2pchat.console import commands, health
+from p2pchat.console import commands, health, past
 from p2pchat.control.journal import Journal, NoSuchCursor
 from p2pchat.control.rpc import Code, RpcError
 from p2pchat.links.dialler import DialFailed
@@ -131,14 +131,18 @@ class Methods:
 
     # The methods.
 
-    def _hello(self, _: Nothing) -> dict[str, Any]:
+    def _hello(self, _: Nothing) -> Deferred[dict[str, Any]]:
+        return self._node.store.unread().addErrback(_none_known).addCallback(self._greet)
+
+    def _greet(self, unread: dict[str, int]) -> dict[str, Any]:
+        told = past.unread(unread)
         return {
             "version": VERSION,
             "program": f"p2pchat {__version__}",
             "peer_id": self._node.own,
             "cursor": self._journal.cursor(self._journal.next - 1),
             "seen": self._journal.cursor(self._journal.seen),
-            "greeting": self._greeting(),
+            "greeting": [*self._greeting(), *([] if told is None else [told])],
         }
 
     def _way(self, params: Destined) -> dict[str, Any]:
@@ -287,6 +291,12 @@ def read_params(params: dict[str, Any], kind: type[Any]) -> Any:
         return msgspec.convert(params, kind)
     except msgspec.ValidationError as problem:
         raise RpcError(Code.PARAMS, str(problem)) from None
+
+
+def _none_known(failure: Failure) -> dict[str, int]:
+    """Greet all the same where the history cannot be read: that was told when it began."""
+    failure.trap(Unreadable)
+    return {}
 
 
 def _bounded(n: int) -> int:

@@ -14,6 +14,7 @@ from p2pchat.links.questions import LinkClosed
 from p2pchat.node import Node
 from p2pchat.protocol.names import PeerId
 from p2pchat.routing.discovery import SEEK_S
+from p2pchat.store.store import Unreadable
 from p2pchat.trust.cards import fingerprint
 from tests.control.clients import ControlTestCase
 
@@ -190,9 +191,21 @@ class KeptTests(ControlTestCase):
         self.assertEqual((one["text"], one["state"], two["conversation"]), ("olá", "heard", "#UnB"))
         self.assertEqual([each["text"] for each in self.answer("history", conversation="#UnB", n=1)], ["all"])
         self.assertEqual([each["text"] for each in self.answer("search", words="OLA")], ["olá"])
-        cursor = self.answer("hello")["cursor"]
-        self.answer("seen", cursor=cursor)
+        hello = self.answer("hello")
+        self.assertEqual(hello["greeting"][1:], ["Unread: 2 messages (#UnB 1, @bob@UnB 1): /history"])
+        self.answer("seen", cursor=hello["cursor"])
         self.assertEqual(self.answer("unread"), {})
+        self.assertEqual(len(self.answer("hello")["greeting"]), 1)
+
+    def test_unreadable(self) -> None:
+        """Where the history cannot be read, programs are greeted, and told why they get none."""
+        self.patch(self.alice.node.store, "unread", lambda: fail(Unreadable("no disk")))
+        self.patch(self.alice.node.store, "latest", lambda *_given: fail(Unreadable("no disk")))
+        self.assertEqual(len(self.answer("hello")["greeting"]), 1)
+        (answer,) = self.client.asks("history")
+        self.assertEqual(
+            (answer["error"]["message"], answer["error"]["data"]), ("no disk", {"reason": "unreadable"})
+        )
 
     def test_how_much(self) -> None:
         """A number of messages that is none is refused with what it may be."""
