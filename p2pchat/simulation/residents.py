@@ -144,7 +144,7 @@ class Resident:
             self.crash()
             self.power_failed()
         else:
-            host.vanish()  # in the middle of ending in good order
+            host.kill()  # in the middle of ending in good order
             self.around.gone(person)
 
     def _end(self) -> tuple[Node, Person]:

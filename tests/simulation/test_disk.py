@@ -95,6 +95,16 @@ class FaultTests(DiskTestCase):
         self.clock.advance(AWAY_S[1])
         self.assertEqual((self.happened[1:], len(self.up)), ([f"{self.one.own} is back"], 3))
 
+    def test_power_cut_while_leaving(self) -> None:
+        """A machine may lose power while its peer leaves in good order, too; nothing of it goes on."""
+        self.disk(self.one).cut_after(1)
+        self.node(self.one).send(self.other.own, "m1 hi")
+        self.one.leave()
+        self.clock.advance(5.0)
+        self.assertEqual(self.gone.count(self.one.own), 2)  # this run, and the one before it had a disk
+        ends = [end for end in self.internet.transports if self.one.ip in (end.host.host, end.peer.host)]
+        self.assertEqual(ends, [])
+
     def test_nobody_writes(self) -> None:
         """Where nobody keeps anything, there is nothing to be cut."""
         for resident in (self.one, self.other):
