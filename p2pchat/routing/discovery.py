@@ -89,6 +89,7 @@ class Discovery:
     :param trust: signs our answers, and knows those of others.
     :param dial: tries to get a link with a peer, if it is known where it is.
     :param found: told when there is a way to a peer that was sought; False where it is of no use.
+    :param heard: told when there is a way to a peer that others seek.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Discovery:
         trust: Trust,
         dial: Callable[[PeerId], None],
         found: Callable[[str], bool],
+        heard: Callable[[str], None],
     ) -> None:
         #: Peers that were not sought because too many are.
         self.refused = 0
@@ -104,6 +106,7 @@ class Discovery:
         self._trust = trust
         self._dial = dial
         self._found = found
+        self._heard = heard
         self._open: dict[str, Question] = {}
         self._ids: dict[str, Question] = {}
         #: ttl with which a question was passed on, by (src, msg_id, dst).
@@ -309,6 +312,7 @@ class Discovery:
         if self._believes(message, trail.src):
             self._learn(neighbour, message.dst, hops, None)
             self.noticed(message.dst)
+            self._heard(message.dst)
         elif trail.is_signed:
             return  # else it is for somebody who cannot ask for more, and nothing is learned from it here
         if hood.routes.is_suspect(neighbour.peer_id, hood.now()):

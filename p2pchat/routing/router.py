@@ -107,7 +107,7 @@ class Router:
         self.complaints = Allowance(COMPLAINTS_PER_S)
         self.hood = Neighbourhood(own, now, new_id)
         self._trust = trust or NoTrust()
-        self.discovery = Discovery(self.hood, self._trust, house.seek, self._found)
+        self.discovery = Discovery(self.hood, self._trust, house.seek, self._found, self._heard)
         trails = Trails(now())
         self.relay = Relay(self.hood, self.discovery, trails)
         self.returns = Returns(self.hood, trails)
@@ -250,6 +250,10 @@ class Router:
         """There is a way to a peer; whether that served all who wait for one."""
         served = self.sender.found(dst), self.relay.found(dst)
         return all(served)
+
+    def _heard(self, dst: str) -> None:
+        """There is a way to a peer that others look for; maybe something of ours waits for it."""
+        self.sender.settling.noticed(dst)
 
     # Messages that arrived.
 

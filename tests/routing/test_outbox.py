@@ -148,6 +148,17 @@ class WakingTests(OutboxTestCase):
         self.receive(carol, "WHO_HAS", msg_id="q1", src=DAVE, dst="x@UnB", ttl=7)
         self.assertEqual(self.texts(carol), ["hi"])
 
+    def test_answer_to_somebody_else(self) -> None:
+        """So does an answer that somebody else gets, since it shows a way."""
+        self.absent("hi", dst=DAVE)
+        bob, carol = self.link(), self.link(CAROL)
+        self.advance(SEEK_S + 0.2)
+        self.assertEqual(self.texts(carol), [])
+        self.advance(PAUSE_S)
+        self.receive(bob, "WHO_HAS", msg_id="q1", src=BOB, dst=DAVE, ttl=7)
+        self.receive(carol, "WHO_HAS_HIT", msg_id="q1", src=DAVE, dst=DAVE, via=CAROL, ttl=8, hops=1)
+        self.assertEqual(self.texts(carol), ["hi"])
+
     def test_listed(self) -> None:
         """When the rendezvous lists it, it is sought at once, however long the next try is away."""
         self.absent("hi")
