@@ -141,7 +141,7 @@ class Delivery(Struct, eq=False, gc=False):
 
 @attrs.define
 class Deliveries:
-    """Those whose outcome is open, by msg_id. The sender creates, owns and ends it.
+    """Those whose outcome is open, by msg_id. `Settling` creates, owns and ends it.
 
     Those that rest, for nobody knows how long, are apart, so that nobody looks at them several times a
     second.

@@ -66,7 +66,7 @@ class Outbox:
     :param now: monotonic seconds.
     :param go: lets a message go.
     :param has_way: whether a way to the destination of a message is known.
-    :param stands_behind: told of a message that waits because an older one to the same peer does.
+    :param stands_behind: told of a message that waits because an older one to its peer does, and of that.
     :param expired: told of a message that waited too long.
     """
 
@@ -75,7 +75,7 @@ class Outbox:
         now: Callable[[], float],
         go: Callable[[Delivery], None],
         has_way: Callable[[Delivery], bool],
-        stands_behind: Callable[[Delivery], None],
+        stands_behind: Callable[[Delivery, Delivery], None],
         expired: Callable[[Delivery], None],
     ) -> None:
         self._now = now
@@ -122,9 +122,10 @@ class Outbox:
     def tell_behind(self, dst: PeerId) -> None:
         """Tell of those that wait, since just now, only because others to the same peer do."""
         shelf = self._shelves.get(dst)
-        if shelf is not None and shelf.next_at_s:
+        if shelf is not None and shelf.next_at_s and shelf.waiting:
+            oldest = shelf.waiting[0]
             for delivery in [other for other in shelf.waiting if other.state is State.NEW]:
-                self._stands_behind(delivery)
+                self._stands_behind(delivery, oldest)
 
     def is_behind(self, delivery: Delivery) -> bool:
         """Whether an older message to the same peer has no outcome yet."""

@@ -95,6 +95,7 @@ class Settling:
         assert self._outbox is not None, "only what keeps has kept"
         delivery = self.new(msg_id, dst, payload, self._hood.now() - age_s)
         delivery.state = State.WAITING
+        delivery.code, delivery.why = NOT_CONFIRMED, tr("p2pchat was stopped before a confirmation came")
         delivery.is_kept = delivery.is_told_waiting = True
         self.pending.rest(delivery)
         self._outbox.resume(delivery)
@@ -180,8 +181,10 @@ class Settling:
             self._hood.tally.postponed += 1
             self._outcomes.waits(delivery)
 
-    def _stands_behind(self, delivery: Delivery) -> None:
-        self._wait(delivery, NOT_CONFIRMED, tr("an older message to {peer} waits").format(peer=delivery.dst))
+    def _stands_behind(self, delivery: Delivery, older: Delivery) -> None:
+        # What stands in the way of the older one stands in the way of both.
+        code = older.code or NOT_CONFIRMED
+        self._wait(delivery, code, tr("an older message to {peer} waits").format(peer=delivery.dst))
 
     def expire(self, delivery: Delivery) -> None:
         """End a message that has waited for too long."""

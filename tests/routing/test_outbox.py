@@ -82,7 +82,7 @@ class WaitingTests(OutboxTestCase):
         """However often it is tried in vain, the user hears once that a message waits, and of each."""
         self.absent("1", "2")
         self.advance(3600.0)
-        self.assertEqual(self.told(), [("1", ErrorCode.NO_ROUTE), ("2", NOT_CONFIRMED)])
+        self.assertEqual(self.told(), [("1", ErrorCode.NO_ROUTE), ("2", ErrorCode.NO_ROUTE)])
         self.assertEqual(self.router.tally.postponed, 2)
 
     def test_new_behind_old(self) -> None:
@@ -103,7 +103,7 @@ class WaitingTests(OutboxTestCase):
         self.advance(SEEK_S + 0.2)
         self.assertEqual((second.state, third.state), (State.WAITING, State.WAITING))
         fourth = self.router.send(BOB, "4")
-        self.assertEqual((fourth.state, self.told()[-1]), (State.NEW, ("3", NOT_CONFIRMED)))
+        self.assertEqual((fourth.state, self.told()[-1]), (State.NEW, ("3", ErrorCode.NO_ROUTE)))
 
     def test_others_go(self) -> None:
         """What waits for one peer holds up nobody else's."""
@@ -335,7 +335,7 @@ class EndTests(OutboxTestCase):
         """One that is too old when we come back fails then."""
         delivery = self.router.resume("old", BOB, "1", age_s=EXPIRY_S + 1.0)
         self.advance(1.5)
-        self.assert_settled(delivery, State.FAILED, "", "it waited for 7 days")
+        self.assert_settled(delivery, State.FAILED, NOT_CONFIRMED, "it waited for 7 days", "was stopped")
 
     def test_cancelled(self) -> None:
         """A message that the user takes back has failed, and never goes."""
