@@ -5,12 +5,25 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectError, ConnectionRefusedError, DNSLookupError, TimeoutError
-from twisted.internet.interfaces import IAddress, IReactorTCP, IReactorTime, IStreamClientEndpoint
+from twisted.internet.error import (
+    CannotListenError,
+    ConnectError,
+    ConnectionRefusedError,
+    DNSLookupError,
+    TimeoutError,
+)
+from twisted.internet.interfaces import (
+    IAddress,
+    IListeningPort,
+    IReactorTCP,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import ServerFactory
 
 from p2pchat.language import tr
 
@@ -82,6 +95,22 @@ def client_endpoint(reactor: IReactorTCP, address: Address) -> IStreamClientEndp
         return HostnameEndpoint(reactor, address.host, address.port, timeout=CONNECT_S)
     kind = TCP4ClientEndpoint if version == 4 else TCP6ClientEndpoint
     return kind(reactor, address.host, address.port, timeout=CONNECT_S)
+
+
+def listen_tcp(
+    reactor: IReactorTCP, port: int, factory: ServerFactory[Any], backlog: int = 50, interface: str = ""
+) -> IListeningPort:
+    """Listen, as ``reactor.listenTCP`` does, with one kind of error.
+
+    Of two programs that start at the same moment both may bind the port, and the second of them
+    is refused only when it listens. Twisted raises a bare `OSError` then.
+
+    :raises CannotListenError: the port cannot be had.
+    """
+    try:
+        return reactor.listenTCP(port, factory, backlog=backlog, interface=interface)
+    except OSError as problem:
+        raise CannotListenError(interface, port, problem) from problem
 
 
 def of_transport(address: IAddress) -> Address:

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import socket
+
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet import reactor, tcp
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectError, ConnectionRefusedError, DNSLookupError, TimeoutError
+from twisted.internet.error import (
+    CannotListenError,
+    ConnectError,
+    ConnectionRefusedError,
+    DNSLookupError,
+    TimeoutError,
+)
 from twisted.internet.protocol import ServerFactory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.addresses import CONNECT_S, Address, BadAddress, client_endpoint, of_transport, why_not_connected
+from p2pchat.addresses import (
+    CONNECT_S,
+    Address,
+    BadAddress,
+    client_endpoint,
+    listen_tcp,
+    of_transport,
+    why_not_connected,
+)
 
 
 class ParseTests(SynchronousTestCase):
@@ -88,6 +105,39 @@ class EndpointTests(SynchronousTestCase):
         """A name is looked up."""
         endpoint = client_endpoint(self.reactor, Address("peer.example", 7070))
         self.assertIsInstance(endpoint, HostnameEndpoint)
+
+
+class LatecomerSocket(socket.socket):
+    """A socket of one of two programs that start at once; the other listens a moment earlier.
+
+    :param rival: the socket of the other, bound to the same port.
+    """
+
+    rival: socket.socket
+
+    def listen(self, backlog: int = 50, /) -> None:
+        self.rival.listen()
+        super().listen(backlog)
+
+
+class ListenTests(SynchronousTestCase):
+    def reused(self, kind: type[socket.socket]) -> socket.socket:
+        """Return a socket as Twisted makes one for a port."""
+        made = kind(socket.AF_INET, socket.SOCK_STREAM)
+        self.addCleanup(made.close)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.setblocking(False)
+        return made
+
+    def test_two_at_once(self) -> None:
+        """Who loses a port between binding it and listening is told so as everybody else is."""
+        rival = self.reused(socket.socket)
+        rival.bind(("127.0.0.1", 0))
+        late = self.reused(LatecomerSocket)
+        late.rival = rival  # type: ignore[attr-defined]
+        self.patch(tcp.Port, "createInternetSocket", lambda port: late)
+        with self.assertRaises(CannotListenError):
+            listen_tcp(reactor, rival.getsockname()[1], ServerFactory(), interface="127.0.0.1")
 
 
 class WhyNotConnectedTests(SynchronousTestCase):

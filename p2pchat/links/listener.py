@@ -10,7 +10,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.protocol import ServerFactory
 
-from p2pchat.addresses import Address, Reactor, of_transport
+from p2pchat.addresses import Address, Reactor, listen_tcp, of_transport
 from p2pchat.links.link import Link
 
 #: Where peers listen unless told otherwise (section 6 of the specification has examples with it).
@@ -58,11 +58,11 @@ class Listener:
         factory = LinkFactory(self._accepted)
         port = DEFAULT_PORT if self._wanted_port is None else self._wanted_port
         try:
-            self._listening = self._reactor.listenTCP(port, factory, interface=self._interface)
+            self._listening = listen_tcp(self._reactor, port, factory, interface=self._interface)
         except CannotListenError:
             if self._wanted_port is not None:
                 raise
-            self._listening = self._reactor.listenTCP(0, factory, interface=self._interface)
+            self._listening = listen_tcp(self._reactor, 0, factory, interface=self._interface)
 
     def stop(self) -> Deferred[None]:
         """Listen no more; fires when the port is free."""

@@ -15,6 +15,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger, LogLevel
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from p2pchat.addresses import listen_tcp
 from p2pchat.rendezvous.answers import FAILED, TOO_MANY_CONNECTIONS, Answer, Client, answer
 from p2pchat.rendezvous.connection import Phase, RequestConnection
 from p2pchat.rendezvous.registry import Registry
@@ -256,9 +257,7 @@ class RendezvousServer(Service):
             factory = cast(
                 "ServerFactory[Any]", TLSMemoryBIOFactory(self._tls, False, factory, self.factory.clock)
             )
-        self._listener = self._reactor.listenTCP(
-            self._port, factory, backlog=BACKLOG, interface=self._interface
-        )
+        self._listener = listen_tcp(self._reactor, self._port, factory, BACKLOG, self._interface)
         super().startService()
 
     def stopService(self) -> Deferred[None]:

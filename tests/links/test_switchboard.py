@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from typing import Any
+
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import ClientFactory
@@ -44,6 +47,22 @@ class ListeningTests(SwitchboardTestCase):
             ports.append(board.port)
         self.assertEqual(ports[0], 7070)
         self.assertGreater(ports[1], 49151)
+
+    def test_port_lost_at_the_last_moment(self) -> None:
+        """Of two that start at once and both bind the port, the second takes a free one."""
+        host = self.network.host(ALICE_IP)
+        listen = host.listenTCP
+
+        def late(port: int, *args: Any, **kwargs: Any) -> Any:
+            if port == 7070:
+                raise OSError(errno.EADDRINUSE, "Address already in use")
+            return listen(port, *args, **kwargs)
+
+        self.patch(host, "listenTCP", late)
+        board = Switchboard(host, ALICE, Board(), new_id=str, timestamp=str, random=float)
+        board.startService()
+        self.switchboards.append(board)
+        self.assertGreater(board.port, 49151)
 
     def test_port_taken(self) -> None:
         """A port that was asked for and is taken is an error."""

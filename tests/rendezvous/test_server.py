@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -235,6 +236,13 @@ class TakenPort(MemoryReactorClock):
         raise CannotListenError(interface, port, OSError("in use"))
 
 
+class RacedPort(MemoryReactorClock):
+    """A reactor on which another server takes the port between our binding it and our listening."""
+
+    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
+        raise OSError(errno.EADDRINUSE, "Address already in use")
+
+
 class SlowPort:
     """A port that takes its time to close. The test ends it."""
 
@@ -270,12 +278,12 @@ class ServiceTests(SynchronousTestCase):
 
     def test_port_is_taken(self) -> None:
         """The caller of startService knows at once, and nothing was started."""
-        reactor = TakenPort()
-        server = RendezvousServer(reactor, 5000)
-        self.assertRaises(CannotListenError, server.startService)
-        self.assertEqual((server.running, server.listening_port), (0, 0))
-        self.successResultOf(server.stopService())
-        self.assertEqual(reactor.getDelayedCalls(), [])
+        for reactor in (TakenPort(), RacedPort()):
+            server = RendezvousServer(reactor, 5000)
+            self.assertRaises(CannotListenError, server.startService)
+            self.assertEqual((server.running, server.listening_port), (0, 0))
+            self.successResultOf(server.stopService())
+            self.assertEqual(reactor.getDelayedCalls(), [])
 
     def test_stop_waits_for_port_and_connections(self) -> None:
         """The service has stopped when its port and the last connection are closed."""
