@@ -64,6 +64,17 @@ class MessageWaits(Struct, frozen=True, gc=False):
     why: str
 
 
+class MessageHeld(Struct, frozen=True, gc=False):
+    """A neighbour keeps a copy of a message of ours, and hands it over even when we are away.
+
+    :param courier: the neighbour.
+    """
+
+    msg_id: str
+    dst: PeerId
+    courier: PeerId
+
+
 class MessageResumed(Struct, frozen=True, gc=False):
     """A message of an earlier run has no outcome yet, and waits for its destination.
 
@@ -263,6 +274,7 @@ Event = (
     | MessageTaken
     | MessageSought
     | MessageWaits
+    | MessageHeld
     | MessageResumed
     | MessageSent
     | MessageConfirmed

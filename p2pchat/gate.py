@@ -25,6 +25,7 @@ class Gate:
     :param teller: told who was refused, and why.
     :param clock_s: monotonic seconds.
     :param switchboard: returns what holds the links.
+    :param remembers: whether it is written down which messages were shown.
     """
 
     def __init__(
@@ -33,13 +34,14 @@ class Gate:
         teller: Teller,
         clock_s: Callable[[], float],
         switchboard: Callable[[], Switchboard],
+        remembers: Callable[[], bool],
     ) -> None:
         self.trust: Trust | None = None
         self.seals: Seals | None = None
         self._switchboard = switchboard
         if keys is not None:
             self.trust = Trust(keys.identity, keys.pins, keys.rules, teller, keys.now_ms, clock_s)
-            self.seals = Seals(self.trust, keys.namespace_key, keys.random_bytes)
+            self.seals = Seals(self.trust, keys.namespace_key, keys.random_bytes, remembers)
 
     @property
     def keys(self) -> Trust:

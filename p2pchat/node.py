@@ -30,7 +30,7 @@ from p2pchat.links.link import Link
 from p2pchat.links.neighbour import Neighbour
 from p2pchat.links.switchboard import Switchboard
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
-from p2pchat.protocol.messages import Message, Metrics
+from p2pchat.protocol.messages import COURIER, FEATURES, Message, Metrics
 from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
 from p2pchat.rendezvous.client import Registered
 from p2pchat.rendezvous.registration import Registration
@@ -98,9 +98,17 @@ class Node(MultiService):
             own, self.store, self._seek, self._why_not_linked, lambda peer: self.gate.is_verified(peer)
         )
         self._tell = self._telling.tell
-        self.gate = Gate(keys, self._telling, reactor.seconds, lambda: self.switchboard)
+        self.gate = Gate(
+            keys, self._telling, reactor.seconds, lambda: self.switchboard, lambda: self.store.is_lasting
+        )
         self.router = Router(
-            own, self._telling, reactor.seconds, new_id, self.gate.seals, keeps=self.store.is_lasting
+            own,
+            self._telling,
+            reactor.seconds,
+            new_id,
+            self.gate.seals,
+            keeps=self.store.is_lasting,
+            carries=settings.courier,
         )
         self.casts = Casts(self.router.publish)
         self.switchboard = Switchboard(
@@ -113,6 +121,7 @@ class Node(MultiService):
             port=settings.port,
             interface=settings.interface,
             tls=None if keys is None else keys.tls,
+            features=FEATURES if self.router.courier is None else (*FEATURES, COURIER),
         )
         self.switchboard.setServiceParent(self)
         self.gate.begin()
@@ -211,7 +220,7 @@ class Node(MultiService):
         if dst == self.own:
             raise ProtocolError(ErrorCode.BAD_FORMAT, tr("{peer} is yourself").format(peer=dst))
         self.gate.befriend(dst)
-        delivery = self.router.send(dst, payload)
+        delivery = self.router.send(dst, payload, self.store.now_ms())
         self._ticking.hurry()
         return delivery
 
@@ -393,8 +402,11 @@ class Node(MultiService):
         """Take up the messages of an earlier run."""
         for kept in self.store.open(str(self.own), self._store_told):
             age_s = max(0.0, (self.store.now_ms() - kept.at_ms) / 1000)
-            delivery = self.router.resume(kept.msg_id, PeerId(kept.dst), kept.text, age_s)
+            delivery = self.router.resume(kept.msg_id, PeerId(kept.dst), kept.text, age_s, kept.at_ms)
             self._tell(events.MessageResumed(kept.msg_id, delivery.dst, kept.text, age_s))
+        if self.router.courier is not None:
+            for load in self._telling.loads():
+                self.router.courier.resume(*load)
 
     def _store_told(self, what: str) -> None:
         """Tell what is wrong with the store; at the start once there are surfaces to show it."""

@@ -26,6 +26,8 @@ class Settings:
     :param peers: addresses to dial whatever the rendezvous says.
     :param rendezvous_authority: where the rendezvous speaks TLS, the certificates of who may sign for it, in
         PEM; None: whom the system knows.
+    :param courier: where messages are kept at all: neighbours keep copies of ours while their destination is
+        away, and we keep those of neighbours.
     """
 
     port: int | None = None
@@ -36,3 +38,4 @@ class Settings:
     registration_ttl_s: int = 7200
     peers: tuple[Address, ...] = ()
     rendezvous_authority: bytes | None = None
+    courier: bool = True

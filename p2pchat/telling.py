@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from twisted.logger import Logger
 
 from p2pchat import events
+from p2pchat.protocol.codec import decode, encode
 from p2pchat.protocol.errors import ErrorCode
-from p2pchat.protocol.messages import Error, Pub, Send
+from p2pchat.protocol.messages import Ack, Error, Hold, Pub, Send
 from p2pchat.protocol.names import PeerId
 from p2pchat.protocol.protection import Protection
+from p2pchat.routing.courier import Load
 from p2pchat.routing.delivery import Delivery, State
 from p2pchat.routing.neighbourhood import Neighbour, hops_of
-from p2pchat.store.entries import Arrival, Cast, Outcome, Outgoing
+from p2pchat.store.entries import Arrival, Carried, Cast, Outcome, Outgoing
 from p2pchat.store.store import Store
 from p2pchat.trust.cards import fingerprint
 
@@ -131,6 +133,31 @@ class Telling:
             why = self._whole_why(delivery)
             self.tell(events.MessageFailed(msg_id, dst, delivery.payload, delivery.code, why))
         self._store.settle(msg_id, _outcome(delivery))
+
+    def held(self, delivery: Delivery, courier: PeerId) -> None:
+        """Tell that a courier keeps a copy of a message."""
+        self.tell(events.MessageHeld(delivery.msg_id, delivery.dst, courier))
+
+    # What is kept for others: `routing.courier.Custody`.
+
+    def keep_load(self, load: Load, for_s: float, then: Callable[[], None]) -> None:
+        """Write down what is kept for somebody, or how it fared."""
+        hold, until_ms = load.hold, self._store.now_ms() + int(for_s * 1000)
+        ack = "" if load.ack is None else encode(load.ack).decode()
+        carried = Carried(hold.msg_id, hold.src, hold.dst, hold.sealed, hold.lock, until_ms, ack)
+        self._store.carry(hold.msg_id, carried, then)
+
+    def drop_load(self, load: Load) -> None:
+        """It is kept no longer."""
+        self._store.carry(load.hold.msg_id, None, lambda: None)
+
+    def loads(self) -> Iterator[tuple[Hold, float, Ack | None]]:
+        """Return what an earlier run kept, for how many seconds yet, and how it fared."""
+        for kept in self._store.carried():
+            hold = Hold(kept.msg_id, kept.src, kept.dst, sealed=kept.sealed, lock=kept.lock)
+            ack = decode(kept.ack.encode()) if kept.ack else None
+            assert ack is None or isinstance(ack, Ack), "as it was written"
+            yield hold, (kept.until_ms - self._store.now_ms()) / 1000, ack
 
     def cast_sent(self, msg_id: str, dst: str, payload: str, took: int) -> None:
         """Tell that a message of ours to many was sent, and write it down."""

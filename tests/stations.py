@@ -14,6 +14,7 @@ from p2pchat.protocol.messages import Error, Message, Pub, Send
 from p2pchat.protocol.names import PeerId
 from p2pchat.protocol.protection import Protection
 from p2pchat.routing import neighbourhood as routing
+from p2pchat.routing.courier import Load
 from p2pchat.routing.delivery import Delivery, State
 from p2pchat.routing.router import Router
 from p2pchat.testing import MemoryHost
@@ -101,6 +102,16 @@ class Station:
             self.confirmed.append(delivery.payload)
         else:
             self.failed.append(delivery)
+
+    def held(self, delivery: Delivery, courier: PeerId) -> None:
+        """Nobody watches."""
+
+    def keep_load(self, load: Load, for_s: float, then: Callable[[], None]) -> None:
+        """Nothing is written down."""
+        then()
+
+    def drop_load(self, load: Load) -> None:
+        """Nothing is written down."""
 
     def seek(self, dst: PeerId) -> None:
         """Dial it."""

@@ -35,7 +35,6 @@ from p2pchat.protocol.codec import decode, encode, encode_plain
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.framing import MAX_LINE, TooLong
 from p2pchat.protocol.messages import (
-    FEATURES,
     TLS,
     Bye,
     ByeOk,
@@ -387,17 +386,17 @@ class Link(TwistedProtocol):
 
     def confirm_tls(self) -> None:
         """Answer the HELLO that offers TLS."""
-        self.send(HelloOk(self._around.own, features=(*FEATURES, TLS)))
+        self.send(HelloOk(self._around.own, features=(*self._around.features, TLS)))
 
     def send_hello(self) -> None:
         """Greet: offer TLS where we have it, and inside of it show our card."""
         offer = self._tls is not None and not self.is_encrypted
-        features = (*FEATURES, TLS) if offer else FEATURES
+        features = (*self._around.features, TLS) if offer else self._around.features
         self.send(Hello(self._around.own, features=features, card=self._shown_card))
 
     def send_hello_ok(self) -> None:
         """Answer the HELLO."""
-        self.send(HelloOk(self._around.own, features=FEATURES, card=self._shown_card))
+        self.send(HelloOk(self._around.own, features=self._around.features, card=self._shown_card))
 
     @property
     def _shown_card(self) -> object:

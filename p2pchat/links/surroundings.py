@@ -9,6 +9,7 @@ import attrs
 from twisted.internet.interfaces import IReactorTime, ITransport
 
 from p2pchat.links.batch import Batch
+from p2pchat.protocol.messages import FEATURES
 from p2pchat.protocol.names import PeerId
 
 
@@ -34,6 +35,7 @@ class Surroundings:
     :param new_id: makes a msg_id.
     :param timestamp: the time of day as ``YYYY-MM-DDTHH:MM:SSZ``.
     :param tls: encrypts links with those who can; None: all links are plain TCP.
+    :param features: what we offer, without TLS.
     """
 
     own: PeerId
@@ -41,6 +43,7 @@ class Surroundings:
     new_id: Callable[[], str]
     timestamp: Callable[[], str]
     tls: LinkTls | None = None
+    features: tuple[str, ...] = FEATURES
     tracing: bool = False
     #: Unexpected exceptions while a line was handled; each ended its link.
     broken: int = 0

@@ -19,7 +19,7 @@ from p2pchat.links.listener import LinkFactory, Listener
 from p2pchat.links.neighbour import Neighbour
 from p2pchat.links.surroundings import LinkTls, Surroundings
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
-from p2pchat.protocol.messages import Message
+from p2pchat.protocol.messages import FEATURES, Message
 from p2pchat.protocol.names import PeerId
 
 #: Links that are up at once: half of the 1024 files that a process usually may open.
@@ -60,6 +60,7 @@ class Switchboard(Service):
     :param port: where to listen; None: 7070, or a free one where that is taken; 0: a free one.
     :param interface: the address to listen on; empty for all of IPv4.
     :param tls: encrypts links with those who can; None: all are plain TCP.
+    :param features: what we offer, without TLS.
     """
 
     _log = Logger()
@@ -76,6 +77,7 @@ class Switchboard(Service):
         port: int | None = None,
         interface: str = "",
         tls: LinkTls | None = None,
+        features: tuple[str, ...] = FEATURES,
     ) -> None:
         self.neighbours: dict[PeerId, Neighbour] = {}
         #: Connections that were refused or closed before they were links.
@@ -86,7 +88,7 @@ class Switchboard(Service):
         self.not_dialled = 0
         #: Addresses of the roster that we dial by ourselves; may be changed before the start.
         self.max_dialled = MAX_DIALLERS
-        self.around = Surroundings(own, reactor, new_id, timestamp, tls)
+        self.around = Surroundings(own, reactor, new_id, timestamp, tls, features)
         self._reactor = reactor
         self._board = board
         self._random = random

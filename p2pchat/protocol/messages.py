@@ -27,6 +27,8 @@ MsgId = Annotated[str, Meta(min_length=1, max_length=128)]
 #: When something was said, in ms since 1970; what every JSON reader takes for the same number.
 Milliseconds = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
+Seconds = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+
 #: A peer_id (64 + 1 + 64 characters), ``#namespace`` or ``*``.
 Address = Annotated[str, Meta(min_length=1, max_length=129)]
 
@@ -113,6 +115,7 @@ class Send(_Wire, frozen=True, tag="SEND", gc=False):
     :param time_ms: where it is signed and not sealed: when it was said, in ms since 1970.
     :param key: with that, the signing key of src.
     :param sig: with that, the signature.
+    :param courier: who kept it while dst was away, and hands it over now (section 12.4).
     """
 
     msg_id: MsgId
@@ -126,6 +129,7 @@ class Send(_Wire, frozen=True, tag="SEND", gc=False):
     time_ms: Milliseconds | UnsetType = UNSET
     key: str | UnsetType = UNSET
     sig: str | UnsetType = UNSET
+    courier: str | UnsetType = UNSET
 
     @property
     def said(self) -> tuple[str | UnsetType, ...]:
@@ -142,6 +146,7 @@ class Ack(_Wire, frozen=True, tag="ACK", gc=False):
     """The destination has the message (section 4). Some peers send the msg_id and nothing else.
 
     :param sig: the signature of the destination, where it goes back over relays (section 11).
+    :param receipt: what only the destination can have, for the courier that kept the message (section 12.4).
     """
 
     msg_id: MsgId
@@ -150,6 +155,7 @@ class Ack(_Wire, frozen=True, tag="ACK", gc=False):
     dst: str = ""
     ttl: int = PLAIN_TTL
     sig: str | UnsetType = UNSET
+    receipt: str | UnsetType = UNSET
 
 
 class Pub(_Wire, frozen=True, tag="PUB", gc=False):
@@ -240,6 +246,41 @@ class TtlExpired(_Report, frozen=True, tag="TTL_EXPIRED", gc=False):
     """It had no forwards left."""
 
 
+class Hold(_Wire, frozen=True, tag="HOLD", gc=False):
+    """Keep this message for dst, who is away, or keep it no longer (section 12.4).
+
+    :param src: whose message it is: the sender.
+    :param sealed: as in `Send`.
+    :param lock: what the receipt of the destination will fit.
+    :param for_s: for how many seconds; 0: no longer.
+    """
+
+    msg_id: MsgId
+    src: Address
+    dst: Address
+    sealed: str = ""
+    lock: str = ""
+    for_s: Seconds = 0
+    ttl: int = PLAIN_TTL
+
+
+class Held(_Wire, frozen=True, tag="HELD", gc=False):
+    """The answer to a `Hold`, with its msg_id (section 12.4).
+
+    :param src: who keeps it.
+    :param dst: whose message it is.
+    :param for_s: for how many seconds it is kept; 0: it is not.
+    :param reason: with 0, a code of section 8.
+    """
+
+    msg_id: MsgId
+    src: str = ""
+    dst: str = ""
+    for_s: Seconds = 0
+    reason: str = ""
+    ttl: int = PLAIN_TTL
+
+
 class MetricsReq(_Wire, frozen=True, tag="METRICS_REQ", gc=False):
     """How do you see this link? (section 4)"""
 
@@ -327,6 +368,8 @@ Message = (
     | RelayOk
     | RelayFail
     | TtlExpired
+    | Hold
+    | Held
     | MetricsReq
     | Metrics
     | Error
@@ -337,6 +380,9 @@ TYPES: frozenset[str] = frozenset(str(kind.__struct_config__.tag) for kind in Me
 
 #: What we offer in HELLO and HELLO_OK. A peer that lists ``relay`` is of our own kind (section 9).
 FEATURES = ("ack", "relay", "who_has", "metrics")
+
+#: The feature of those that keep messages for peers that are away (section 12.4).
+COURIER = "courier"
 
 #: The feature that makes a link go on in TLS, where both ends list it (section 3).
 TLS = "tls"

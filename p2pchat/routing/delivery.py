@@ -74,6 +74,8 @@ class Delivery(Struct, eq=False, gc=False):
     :param is_kept: it is written down.
     :param is_told_sought: the user was told that a way to its destination is looked for.
     :param is_told_waiting: the user was told that it waits.
+    :param said_at_ms: when the user said it, in ms since 1970; 0 where nothing is kept.
+    :param couriers: the neighbours that keep a copy of it, as far as they say.
     :param trouble: what a peer said about it on the way, for the case that it fails.
     """
 
@@ -108,6 +110,8 @@ class Delivery(Struct, eq=False, gc=False):
     is_kept: bool = False
     is_told_sought: bool = False
     is_told_waiting: bool = False
+    said_at_ms: int = 0
+    couriers: tuple[PeerId, ...] = ()
 
     def begin_again(self, now_s: float) -> None:
         """Forget how the tries of the last round went: the next ones are counted anew.

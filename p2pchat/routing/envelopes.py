@@ -63,6 +63,12 @@ class Envelopes:
             message = replace(message, attempt=delivery.copies)
         return encode_plain(message) if hop.plain else encode(message)
 
+    def signature(self, delivery: Delivery, ack: Ack) -> str:
+        """Return the signature that a confirmation must cover: that on the copy which it is about."""
+        if ack.receipt is UNSET:
+            return delivery.sig
+        return self._trust.courier_sig(self.bare(delivery), delivery.said_at_ms)
+
     @staticmethod
     def protection(hop: Neighbour, delivery: Delivery) -> Protection:
         """Say how well a message is protected that was written to a next hop."""

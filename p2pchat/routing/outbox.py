@@ -64,6 +64,7 @@ class Outbox:
     """Holds what waits, and says what may go. `Settling` creates and owns it.
 
     :param now: monotonic seconds.
+    :param keep_s: seconds after which a message that nobody confirmed is given up.
     :param go: lets a message go.
     :param has_way: whether a way to the destination of a message is known.
     :param stands_behind: told of a message that waits because an older one to its peer does, and of that.
@@ -73,12 +74,14 @@ class Outbox:
     def __init__(
         self,
         now: Callable[[], float],
+        keep_s: float,
         go: Callable[[Delivery], None],
         has_way: Callable[[Delivery], bool],
         stands_behind: Callable[[Delivery, Delivery], None],
         expired: Callable[[Delivery], None],
     ) -> None:
         self._now = now
+        self._keep_s = keep_s
         self._go = go
         self._has_way = has_way
         self._stands_behind = stands_behind
@@ -178,7 +181,7 @@ class Outbox:
             return
         self._look_at_s = now_s + LOOK_S
         for shelf in list(self._shelves.values()):
-            while shelf.waiting and now_s - shelf.waiting[0].began_at_s >= EXPIRY_S:
+            while shelf.waiting and now_s - shelf.waiting[0].began_at_s >= self._keep_s:
                 self._expired(shelf.waiting[0])  # which settles it
             if 0.0 < shelf.next_at_s <= now_s:
                 self._release(shelf)

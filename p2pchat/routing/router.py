@@ -5,6 +5,8 @@
     Router           shows what is for us, confirms it, and hands the rest to
       Sender         our own messages: over which way, when again
       Settling       what becomes of them; with the Outbox of those that wait
+      Deposits       copies of those, with couriers
+      Courier        what we keep for others that are away
       Envelopes      the form in which they leave: bare, signed, sealed
       Relay          messages of others to one peer: passed on, refused
       Returns        what goes back: ACKs, ERRORs, relay reports
@@ -25,6 +27,8 @@ from p2pchat.protocol.errors import MEANINGS, ErrorCode, ProtocolError
 from p2pchat.protocol.messages import (
     Ack,
     Error,
+    Held,
+    Hold,
     Message,
     Pub,
     RelayFail,
@@ -36,11 +40,14 @@ from p2pchat.protocol.messages import (
 )
 from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
 from p2pchat.protocol.protection import Protection
+from p2pchat.routing.courier import Courier, Custody
 from p2pchat.routing.delivery import Deliveries, Delivery
+from p2pchat.routing.deposits import Deposits
 from p2pchat.routing.discovery import Discovery
 from p2pchat.routing.envelopes import Envelopes, is_straight
 from p2pchat.routing.flood import Flood
 from p2pchat.routing.neighbourhood import HOLD_S, Neighbour, Neighbourhood, Tally, hops_of
+from p2pchat.routing.outbox import EXPIRY_S
 from p2pchat.routing.relay import Relay
 from p2pchat.routing.returns import Returns
 from p2pchat.routing.routes import Routes
@@ -57,7 +64,7 @@ COMPLAINTS_PER_S = 5
 SWEEP_S = 5.0
 
 
-class House(Outcomes, Protocol):
+class House(Outcomes, Custody, Protocol):
     """What the router makes happen: the node."""
 
     def arrived(
@@ -93,6 +100,7 @@ class Router:
     :param new_id: makes a msg_id.
     :param trust: seals, signs and checks; None: nobody does.
     :param keeps: messages of ours that cannot be delivered wait until they can.
+    :param carries: with that, others keep copies of them, and we keep those of others.
     """
 
     def __init__(
@@ -103,6 +111,7 @@ class Router:
         new_id: Callable[[], str],
         trust: Trust | None = None,
         keeps: bool = False,
+        carries: bool = False,
     ) -> None:
         self.complaints = Allowance(COMPLAINTS_PER_S)
         self.hood = Neighbourhood(own, now, new_id)
@@ -113,7 +122,22 @@ class Router:
         self.returns = Returns(self.hood, trails)
         self.flood = Flood(self.hood)
         self.envelopes = Envelopes(self.hood, self._trust)
-        self.sender = Sender(self.hood, self.discovery, house, self.envelopes, self._trust, keeps)
+        self.courier: Courier | None = None
+        self.deposits: Deposits | None = None
+        if keeps and carries:
+            self.courier = Courier(self.hood, self.discovery, house, self._trust)
+            self.deposits = Deposits(self.hood, self.envelopes, self._trust, house.held)
+        keep_s = EXPIRY_S if keeps else 0.0
+        self.sender = Sender(
+            self.hood,
+            self.discovery,
+            house,
+            self.envelopes,
+            self._trust,
+            keep_s,
+            self.hood.tally,
+            self.deposits,
+        )
         self._own = own
         self._house = house
         self._now = now
@@ -128,6 +152,8 @@ class Router:
             RelayOk: self._on_report,
             RelayFail: self._on_report,
             TtlExpired: self._on_report,
+            Hold: self._on_hold,
+            Held: self._on_held,
             Error: self._on_error,
         }
 
@@ -149,7 +175,8 @@ class Router:
     @property
     def is_waiting(self) -> bool:
         """Whether something may be due within a second."""
-        return bool(len(self.pending) or len(self.discovery) or self.relay.parked)
+        is_handing_over = self.courier is not None and len(self.courier.sender.pending)
+        return bool(len(self.pending) or len(self.discovery) or self.relay.parked or is_handing_over)
 
     def sizes(self) -> dict[str, int]:
         """Tell how much is held in each table, and what had no room."""
@@ -167,16 +194,19 @@ class Router:
             "casts_remembered": self.flood.remembered,
             "messages_seen": len(self._seen),
             "complaints_not_shown": self.complaints.refused,
+            "messages_with_couriers": 0 if self.deposits is None else len(self.deposits),
+            **({} if self.courier is None else self.courier.sizes()),
         }
 
     # The user wants to send.
 
-    def send(self, dst: PeerId, payload: str) -> Delivery:
+    def send(self, dst: PeerId, payload: str, said_at_ms: int = 0) -> Delivery:
         """Send a text to one peer. What becomes of it is told by `House.settled`.
 
+        :param said_at_ms: the time of day, in ms since 1970; without it no courier gets it.
         :raises ProtocolError: it is too long, holds half a character, or too much waits already.
         """
-        return self.sender.send(dst, payload)
+        return self.sender.send(dst, payload, said_at_ms)
 
     def publish(self, to: ToNamespace | ToAll, payload: str) -> int:
         """Send a text to all neighbours whom it concerns; return how many links took it.
@@ -188,10 +218,12 @@ class Router:
     def give_up(self, why: str) -> None:
         """End everything that is open: the node stops."""
         self.sender.settling.give_up(why)
+        if self.courier is not None:
+            self.courier.sender.settling.give_up(why)
 
-    def resume(self, msg_id: str, dst: PeerId, payload: str, age_s: float) -> Delivery:
+    def resume(self, msg_id: str, dst: PeerId, payload: str, age_s: float, said_at_ms: int = 0) -> Delivery:
         """Take a message of an earlier run; see `Settling.resume`."""
-        return self.sender.settling.resume(msg_id, dst, payload, age_s)
+        return self.sender.settling.resume(msg_id, dst, payload, age_s, said_at_ms)
 
     def cancel(self, delivery: Delivery) -> None:
         """Give up a message, as the user wants it."""
@@ -205,20 +237,27 @@ class Router:
         self.discovery.noticed(neighbour.peer_id)
         self.discovery.neighbour_up(neighbour)
         self.sender.settling.neighbour_up(neighbour)
+        if self.courier is not None:
+            self.courier.neighbour_up(neighbour)
 
     def noticed(self, peer_id: PeerId) -> None:
         """It is known anew where a peer is: what is kept for it is tried."""
-        self.sender.settling.noticed(peer_id, is_new=True)
+        for sender in self._senders:
+            sender.settling.noticed(peer_id, is_new=True)
 
     def neighbour_down(self, neighbour: Neighbour, why: str) -> None:
         """The last link with a peer has ended: what it did not confirm goes again over another way."""
         self.hood.leave(neighbour)
-        self.sender.neighbour_down(neighbour, why)
+        for sender in self._senders:
+            sender.neighbour_down(neighbour, why)
+        if self.deposits is not None:
+            self.deposits.neighbour_down(neighbour)
         self.relay.neighbour_down(neighbour)
 
     def link_lost(self, neighbour: Neighbour, why: str) -> None:
         """The link that was sent on has ended, but the neighbour has others."""
-        self.sender.link_lost(neighbour, why)
+        for sender in self._senders:
+            sender.link_lost(neighbour, why)
 
     def received(self, neighbour: Neighbour, message: Message, line: bytes) -> None:
         """Take a message that is not about the link itself.
@@ -239,6 +278,10 @@ class Router:
         now_s = self._now()
         self._seen.rotate(now_s)
         self.sender.tick()
+        if self.courier is not None:
+            self.courier.tick()
+        if self.deposits is not None:
+            self.deposits.tick()
         self.relay.tick()
         self.flood.tick()
         self.discovery.tick()
@@ -248,20 +291,26 @@ class Router:
 
     def _found(self, dst: str) -> bool:
         """There is a way to a peer; whether that served all who wait for one."""
-        served = self.sender.found(dst), self.relay.found(dst)
-        return all(served)
+        served = [sender.found(dst) for sender in self._senders]
+        return all((*served, self.relay.found(dst)))
 
     def _heard(self, dst: str) -> None:
-        """There is a way to a peer that others look for; maybe something of ours waits for it."""
-        self.sender.settling.noticed(dst)
+        """There is a way to a peer that others look for; maybe something here waits for it."""
+        for sender in self._senders:
+            sender.settling.noticed(dst)
+
+    @property
+    def _senders(self) -> list[Sender]:
+        """Who sends from here: us, and who keeps messages of others."""
+        return [self.sender] if self.courier is None else [self.sender, self.courier.sender]
 
     # Messages that arrived.
 
     def _on_send(self, neighbour: Neighbour, message: Send, line: bytes) -> None:
-        if message.src != neighbour.peer_id:
+        if message.src == neighbour.peer_id:
+            self._heard(message.src)
+        elif message.courier is UNSET:  # else its source is away
             self._learn(neighbour, message.src, message.ttl)
-        else:
-            self.sender.settling.noticed(message.src)
         if message.dst != self._own:
             self.relay.on_send(neighbour, message, line)
             return
@@ -311,8 +360,23 @@ class Router:
             neighbour.hold(HOLD_S)
 
     def _on_ack(self, neighbour: Neighbour, message: Ack, line: bytes) -> None:
-        if message.dst not in ("", self._own) or not self.sender.on_ack(neighbour, message):
+        if self.courier is not None:
+            self.courier.on_ack(neighbour, message)
+        is_ours = message.dst in ("", self._own) and self.sender.on_ack(neighbour, message)
+        if self.deposits is not None and message.dst == self._own and message.receipt is not UNSET:
+            if self.pending.get(message.msg_id) is None:
+                self.deposits.on_receipt(neighbour, message)
+        elif not is_ours:
             self.returns.on_ack(neighbour, message, line)
+
+    def _on_hold(self, neighbour: Neighbour, message: Hold, line: bytes) -> None:
+        if self.courier is None:
+            raise ProtocolError(ErrorCode.BAD_FORMAT, f"{self._own} keeps no messages for others")
+        self.courier.on_hold(neighbour, message)
+
+    def _on_held(self, neighbour: Neighbour, message: Held, line: bytes) -> None:
+        if self.deposits is not None:
+            self.deposits.on_held(neighbour, message)
 
     def _on_who_has(self, neighbour: Neighbour, message: WhoHas, line: bytes) -> None:
         self.discovery.on_who_has(neighbour, message, line)
@@ -333,6 +397,8 @@ class Router:
     def _on_error(self, neighbour: Neighbour, message: Error, line: bytes) -> None:
         self.tally.errors_received += 1
         code = message.reason or "error"
+        if self.courier is not None and self.courier.on_refusal(neighbour, message.ref, code, message.detail):
+            return
         if message.dst in ("", self._own) and (
             self.sender.on_refusal(neighbour, message.ref, code, message.detail)
             or self.discovery.refusal(neighbour, message)
@@ -348,7 +414,7 @@ class Router:
     def _notice(self, src: str) -> None:
         """A peer was heard of, and maybe there is a way to it now."""
         self.discovery.noticed(src)
-        self.sender.settling.noticed(src)
+        self._heard(src)
 
     def _concerns_us(self, dst: str) -> bool:
         """Whether a PUB is shown: clients write its dst in many ways (9.12)."""

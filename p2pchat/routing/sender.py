@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from p2pchat.language import ntr, tr, translated
 from p2pchat.protocol.codec import check_size
 from p2pchat.protocol.errors import MEANINGS, NO_DETAIL, NO_WAY, TRANSIENT, ErrorCode, ProtocolError
@@ -9,9 +11,10 @@ from p2pchat.protocol.framing import MAX_LINE
 from p2pchat.protocol.messages import Ack
 from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
 from p2pchat.routing.delivery import ACK_WAITS_S, Delivery, State
+from p2pchat.routing.deposits import Deposits
 from p2pchat.routing.discovery import MAX_QUESTIONS, SEEK_S, Discovery
 from p2pchat.routing.envelopes import Envelopes
-from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood, confirms
+from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood, Tally, confirms
 from p2pchat.routing.routes import Route
 from p2pchat.routing.settling import NOT_CONFIRMED, Outcomes, Settling
 from p2pchat.routing.trust import Belief, Trust
@@ -31,7 +34,9 @@ CARD_S = 2.0
 class Sender:
     """Sends, waits for the confirmation, sends again over another way. The router creates and owns it.
 
-    :param keeps: what cannot be delivered waits until it can; else it has failed.
+    :param keep_s: for so many seconds what cannot be delivered waits until it can; 0: it has failed.
+    :param tally: where it is counted.
+    :param deposits: lets others keep copies of what waits; None: nobody does.
     """
 
     def __init__(
@@ -41,19 +46,23 @@ class Sender:
         outcomes: Outcomes,
         envelopes: Envelopes,
         trust: Trust,
-        keeps: bool,
+        keep_s: float,
+        tally: Tally,
+        deposits: Deposits | None = None,
     ) -> None:
-        self.settling = Settling(hood, outcomes, keeps, self._go)
+        self.settling = Settling(hood, outcomes, keep_s, self._go, tally, deposits)
         self.pending = self.settling.pending
         self._hood = hood
         self._discovery = discovery
         self._outcomes = outcomes
         self._envelopes = envelopes
         self._trust = trust
+        self._tally = tally
 
-    def send(self, dst: PeerId, payload: str) -> Delivery:
+    def send(self, dst: PeerId, payload: str, said_at_ms: int = 0) -> Delivery:
         """Send a text to one peer. What becomes of it is told by `Outcomes.settled`.
 
+        :param said_at_ms: the time of day, in ms since 1970; without it no courier gets it.
         :raises ProtocolError: it is too long, holds half a character, or too much waits already.
         """
         if self.pending.full:
@@ -62,6 +71,7 @@ class Sender:
             raise ProtocolError(ErrorCode.BUSY, detail.format(n=waiting))
         now_s = self._hood.now()
         delivery = self.settling.new(self._hood.new_id(), dst, payload, now_s)
+        delivery.said_at_ms = said_at_ms
         # Escapes make 12 bytes of a character at most, so that most texts need no measuring.
         if len(payload) * 12 > MAX_LINE // 2 or not payload.isascii():
             check_size(self._envelopes.bare(delivery))
@@ -75,7 +85,7 @@ class Sender:
         :raises ProtocolError: it is too long, or holds half a character.
         """
         lines = self._envelopes.write_cast(to, payload)
-        self._hood.tally.cast += 1
+        self._tally.cast += 1
         took = 0
         for neighbour, line in lines:
             if line is None:
@@ -130,22 +140,26 @@ class Sender:
             return True  # only the destination can know that it has the message
         belief = Belief.PROVED
         if neighbour.peer_id != delivery.dst or not neighbour.is_encrypted:
-            belief = self._trust.believes_ack(message, delivery.dst, delivery.sig)
+            belief = self._trust.believes_ack(
+                message, delivery.dst, self._envelopes.signature(delivery, message)
+            )
         if belief is Belief.FORGED:
-            self._hood.tally.forged += 1
+            self._tally.forged += 1
             return True  # and it goes on being tried: whoever said so may have swallowed it
         delivery.is_proved = belief is Belief.PROVED
         now_s = self._hood.now()
-        hop = neighbour.peer_id if neighbour.peer_id in delivery.hops else delivery.via
+        is_from_courier = message.receipt is not UNSET
+        hop = neighbour.peer_id if neighbour.peer_id in delivery.hops or is_from_courier else delivery.via
         # Which of several tries was confirmed, nobody can tell.
         is_first = delivery.tries == 1 and not delivery.rounds
         rtt_s = max(0.0, now_s - delivery.sent_at_s) if is_first else None
-        self._hood.routes.confirm(delivery.dst, hop, now_s, rtt_s)
+        if not is_from_courier:  # which says nothing about the ways from here
+            self._hood.routes.confirm(delivery.dst, hop, now_s, rtt_s)
         delivery.via = hop
         delivery.state = State.CONFIRMED
         delivery.code = delivery.why = ""
         delivery.took_s = now_s - delivery.began_at_s
-        self._hood.tally.confirmed += 1
+        self._tally.confirmed += 1
         self.settling.settle(delivery)
         return True
 
@@ -247,11 +261,11 @@ class Sender:
         delivery.is_late = False
         delivery.deadline_s = delivery.sent_at_s + ACK_WAITS_S[delivery.counted - 1] / 2
         if delivery.tries == 1:
-            hood.tally.sent += 1
+            self._tally.sent += 1
             if not delivery.rounds:
                 self._outcomes.sent(delivery)
         else:
-            hood.tally.resent += 1
+            self._tally.resent += 1
 
     def _spread(self, delivery: Delivery, but: str) -> tuple[PeerId, ...]:
         """Let copies of a later try go over ways that were not tried yet; return their next hops.
@@ -362,7 +376,7 @@ class Sender:
             hood.routes.fail(delivery.dst, neighbour.peer_id, now_s)
         # A way that was tried before is none: two busy relays would send it to and fro.
         if code in NO_WAY or self._has_untried(delivery):
-            hood.tally.rerouted += 1
+            self._tally.rerouted += 1
             delivery.rerouted += 1
             self._again(delivery, but=neighbour.peer_id)
         elif code not in TRANSIENT and not delivery.beside:

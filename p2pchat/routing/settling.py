@@ -8,8 +8,9 @@ from typing import Protocol
 from p2pchat.language import tr
 from p2pchat.protocol.names import PeerId
 from p2pchat.routing.delivery import Deliveries, Delivery, State
-from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood
-from p2pchat.routing.outbox import EXPIRY_S, Outbox
+from p2pchat.routing.deposits import Deposits
+from p2pchat.routing.neighbourhood import Neighbour, Neighbourhood, Tally
+from p2pchat.routing.outbox import Outbox
 
 #: The name of the failure where nobody said anything.
 NOT_CONFIRMED = "not confirmed"
@@ -39,6 +40,9 @@ class Outcomes(Protocol):
     def settled(self, delivery: Delivery) -> None:
         """The outcome of a message is known."""
 
+    def held(self, delivery: Delivery, courier: PeerId) -> None:
+        """A courier keeps a copy of a message that waits."""
+
     def warn(self, peer_id: PeerId, text: str) -> None:
         """Tell the user something about a message to a peer."""
 
@@ -47,23 +51,34 @@ class Settling:
     """Knows our messages without an outcome, and brings their outcomes about. The sender creates and owns it.
 
     :param outcomes: told of them.
-    :param keeps: what cannot be delivered waits until it can; else it has failed.
+    :param keep_s: for so many seconds what cannot be delivered waits until it can; 0: it has failed.
     :param go: sends a message.
+    :param tally: where they are counted.
+    :param deposits: lets others keep copies of what waits; None: nobody does.
     """
 
     def __init__(
-        self, hood: Neighbourhood, outcomes: Outcomes, keeps: bool, go: Callable[[Delivery], None]
+        self,
+        hood: Neighbourhood,
+        outcomes: Outcomes,
+        keep_s: float,
+        go: Callable[[Delivery], None],
+        tally: Tally,
+        deposits: Deposits | None,
     ) -> None:
         self.pending = Deliveries()
         self._hood = hood
+        self._keep_s = keep_s
+        self._tally = tally
+        self._deposits = deposits
         self._outcomes = outcomes
         self._go = go
         self._count = 0
         #: Why nothing is sent any more; empty while all is.
         self._stopped = ""
         self._outbox: Outbox | None = None
-        if keeps:
-            self._outbox = Outbox(hood.now, go, self._has_way, self._stands_behind, self.expire)
+        if keep_s:
+            self._outbox = Outbox(hood.now, keep_s, go, self._has_way, self._stands_behind, self.expire)
 
     # A message comes.
 
@@ -87,24 +102,31 @@ class Settling:
             if delivery.state is State.NEW and not self._has_way(delivery):
                 self.tell_sought(delivery)  # though for an older one
 
-    def resume(self, msg_id: str, dst: PeerId, payload: str, age_s: float) -> Delivery:
+    def resume(self, msg_id: str, dst: PeerId, payload: str, age_s: float, said_at_ms: int = 0) -> Delivery:
         """Take a message of an earlier run; it goes when its destination is seen.
 
         :param age_s: seconds since the user said it.
+        :param said_at_ms: the time of day then; without it no courier gets it.
         """
         assert self._outbox is not None, "only what keeps has kept"
         delivery = self.new(msg_id, dst, payload, self._hood.now() - age_s)
         delivery.state = State.WAITING
         delivery.code, delivery.why = NOT_CONFIRMED, tr("p2pchat was stopped before a confirmation came")
         delivery.is_kept = delivery.is_told_waiting = True
+        delivery.said_at_ms = said_at_ms
         self.pending.rest(delivery)
         self._outbox.resume(delivery)
+        self._give_to_couriers(delivery)
         return delivery
 
     def cancel(self, delivery: Delivery) -> None:
         """Give up a message, as the user wants it."""
         may_be_there = delivery.rounds or delivery.tries
         sent = tr("it was sent before, so it may have arrived") if may_be_there else tr("it was never sent")
+        away = [courier for courier in delivery.couriers if courier not in self._hood.neighbours]
+        if away:
+            told = tr("{sent}; {couriers} cannot be told and may hand over a copy")
+            sent = told.format(sent=sent, couriers=tr(" and ").join(away))
         self.fail(delivery, CANCELLED, sent)
 
     def give_up(self, why: str) -> None:
@@ -154,7 +176,7 @@ class Settling:
         """Let a message wait that cannot be delivered now; where nothing is kept, it has failed."""
         if self._outbox is None:
             self.fail(delivery, code, why)
-        elif self._hood.now() - delivery.began_at_s >= EXPIRY_S:
+        elif self._hood.now() - delivery.began_at_s >= self._keep_s:
             delivery.code, delivery.why = str(code), why
             self.expire(delivery)
         else:
@@ -178,8 +200,13 @@ class Settling:
         self.pending.rest(delivery)
         if not (quietly or delivery.is_told_waiting):
             delivery.is_told_waiting = True
-            self._hood.tally.postponed += 1
+            self._tally.postponed += 1
+            self._give_to_couriers(delivery)
             self._outcomes.waits(delivery)
+
+    def _give_to_couriers(self, delivery: Delivery) -> None:
+        if self._deposits is not None:
+            self._deposits.waits(delivery)
 
     def _stands_behind(self, delivery: Delivery, older: Delivery) -> None:
         # What stands in the way of the older one stands in the way of both.
@@ -189,20 +216,22 @@ class Settling:
     def expire(self, delivery: Delivery) -> None:
         """End a message that has waited for too long."""
         why = tr("it waited for {days:.0f} days; the last time: {why}")
-        self.fail(delivery, delivery.code, why.format(days=EXPIRY_S / _DAY_S, why=delivery.why))
+        self.fail(delivery, delivery.code, why.format(days=self._keep_s / _DAY_S, why=delivery.why))
 
     def fail(self, delivery: Delivery, code: str, why: str) -> None:
         """End a message that did not reach its destination, as far as is known."""
         delivery.state = State.FAILED
         delivery.code = str(code)
         delivery.why = why
-        self._hood.tally.failed += 1
+        self._tally.failed += 1
         self.settle(delivery)
 
     def settle(self, delivery: Delivery) -> None:
         """Tell the outcome of a message."""
         self.pending.close(delivery)
         self._outcomes.settled(delivery)
+        if self._deposits is not None:
+            self._deposits.settled(delivery)
         if self._outbox is not None:
             self._outbox.settled(delivery)
 

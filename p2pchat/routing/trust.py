@@ -5,7 +5,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import Protocol
 
-from p2pchat.protocol.messages import Ack, Pub, Send, WhoHas, WhoHasHit
+from msgspec import UnsetType
+
+from p2pchat.protocol.messages import Ack, Hold, Pub, Send, WhoHas, WhoHasHit
 from p2pchat.protocol.protection import Protection
 
 
@@ -35,6 +37,19 @@ class Trust(Protocol):
         :raises ProtocolError: `unauthorized`, it should be sealed and cannot be.
         """
 
+    def wrap_for_courier(self, message: Send, said_at_ms: int) -> Hold | None:
+        """Return a message as one may have it who keeps it; None where its destination has no card.
+
+        :param said_at_ms: the time that it says: the same each time it is wrapped, so that the signature
+            stays the same, too.
+        """
+
+    def courier_sig(self, message: Send, said_at_ms: int) -> str:
+        """Return the signature in what `wrap_for_courier` makes, which the confirmation must cover."""
+
+    def fits(self, receipt: str | UnsetType, lock: str) -> bool:
+        """Whether a receipt can only come from who opened the message with a lock."""
+
     def unwrap(self, message: Send) -> tuple[Send, Protection]:
         """Return a message to us that relays had as its source wrote it, and how well it was protected.
 
@@ -53,7 +68,7 @@ class Trust(Protocol):
         """
 
     def sign_ack(self, ack: Ack, message: Send) -> Ack:
-        """Sign a confirmation that goes back over relays.
+        """Sign a confirmation that goes back over relays, with a receipt for the courier where there was one.
 
         :param message: what is confirmed, as `unwrap` gave it.
         """
@@ -90,6 +105,18 @@ class NoTrust:
     def wrap(self, message: Send) -> tuple[Send, str]:
         """Leave it as it is."""
         return message, ""
+
+    def wrap_for_courier(self, message: Send, said_at_ms: int) -> Hold | None:
+        """Nobody could seal it."""
+        return None
+
+    def courier_sig(self, message: Send, said_at_ms: int) -> str:
+        """There is none."""
+        return ""
+
+    def fits(self, receipt: str | UnsetType, lock: str) -> bool:
+        """There are no receipts."""
+        return False
 
     def unwrap(self, message: Send) -> tuple[Send, Protection]:
         """Take it as it is."""

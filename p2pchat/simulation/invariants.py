@@ -12,8 +12,9 @@ from p2pchat import casts
 from p2pchat.links import listener, outgoing, switchboard
 from p2pchat.protocol.names import PeerId
 from p2pchat.rendezvous import listing, registry, server
-from p2pchat.routing import delivery, discovery, recent, relay, routes, seen
+from p2pchat.routing import courier, delivery, discovery, recent, relay, routes, seen
 from p2pchat.simulation.residents import Resident
+from p2pchat.store import sqlite
 from p2pchat.trust import pins, replays, trust
 
 #: Violations that are told one by one; the rest are counted.
@@ -29,6 +30,12 @@ _GENERATION = 2 * recent.MAX_KEYS
 BOUNDS = {
     "pending": delivery.MAX_PENDING,
     "messages_kept": delivery.MAX_PENDING,
+    "messages_with_couriers": delivery.MAX_PENDING,
+    "courier_messages": courier.IN_ALL.messages,
+    "courier_bytes": courier.IN_ALL.size,
+    "courier_recipients": courier.IN_ALL.messages,
+    "courier_receipts": courier.IN_ALL.messages,
+    "store_waiting": sqlite.MAX_WAITING,
     "routes": routes.MAX_ROUTES + switchboard.MAX_LINKS,
     "questions_open": discovery.MAX_QUESTIONS,
     "questions_remembered": 2 * _GENERATION,

@@ -72,6 +72,24 @@ class Cast(Struct, frozen=True, gc=False):
     neighbours: int
 
 
+class Carried(Struct, frozen=True, gc=False):
+    """A message of somebody else that we keep for its destination.
+
+    :param sealed: it, for the eyes of its destination; empty once that has it.
+    :param lock: what the receipt of the destination must fit.
+    :param until_ms: until when.
+    :param ack: the line with the confirmation, for its source; empty while there is none.
+    """
+
+    msg_id: str
+    src: str
+    dst: str
+    sealed: str
+    lock: str
+    until_ms: int
+    ack: str = ""
+
+
 class State(StrEnum):
     """What became of an entry, as history has it."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, succeed
 
-from p2pchat.store.entries import Arrival, Cast, Entry, Outcome, Outgoing
+from p2pchat.store.entries import Arrival, Carried, Cast, Entry, Outcome, Outgoing
 
 
 class Nothing:
@@ -42,6 +42,14 @@ class Nothing:
     def after_all(self, then: Callable[[], None]) -> None:
         """Go on."""
         then()
+
+    def carry(self, msg_id: str, carried: Carried | None, then: Callable[[], None]) -> None:
+        """Go on."""
+        then()
+
+    def carried(self) -> list[Carried]:
+        """There is nothing."""
+        return []
 
     def latest(self, conversation: str | None, n: int) -> Deferred[list[Entry]]:
         """There is nothing."""

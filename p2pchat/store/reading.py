@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from p2pchat.store.entries import Entry, Outgoing
+from p2pchat.store.entries import Carried, Entry, Outgoing
 from p2pchat.store.writing import storable
 
 _COLUMNS = ", ".join(f"messages.{name}" for name in Entry.__struct_fields__)
@@ -14,6 +14,12 @@ _COLUMNS = ", ".join(f"messages.{name}" for name in Entry.__struct_fields__)
 def outbox(db: sqlite3.Connection) -> list[Outgoing]:
     """Return our messages without an outcome, oldest first."""
     return [Outgoing(*row) for row in db.execute("SELECT msg_id, dst, text, at_ms FROM outbox ORDER BY seq")]
+
+
+def carried(db: sqlite3.Connection) -> list[Carried]:
+    """Return what is kept of others, oldest first."""
+    sql = "SELECT msg_id, src, dst, sealed, lock, until_ms, ack FROM carried ORDER BY seq"
+    return [Carried(*row) for row in db.execute(sql)]
 
 
 def latest(db: sqlite3.Connection, conversation: str | None, n: int) -> list[Entry]:

@@ -37,6 +37,12 @@ MIGRATIONS = (
         INSERT INTO words (words, rowid, text) VALUES ('delete', old.number, old.text);
     END;
     """,
+    """
+    CREATE TABLE carried (
+        seq INTEGER PRIMARY KEY, msg_id TEXT NOT NULL UNIQUE, src TEXT NOT NULL, dst TEXT NOT NULL,
+        sealed TEXT NOT NULL, lock TEXT NOT NULL, until_ms INTEGER NOT NULL, ack TEXT NOT NULL
+    ) STRICT;
+    """,
 )
 
 

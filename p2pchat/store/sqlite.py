@@ -18,7 +18,7 @@ from p2pchat.language import tr
 from p2pchat.store import reading, schema, writing
 from p2pchat.store.batch import Alone, Work, Write, carry_out, nobody, nothing
 from p2pchat.store.database import Database, PowerCut
-from p2pchat.store.entries import Arrival, Cast, Entry, Outcome, Outgoing
+from p2pchat.store.entries import Arrival, Carried, Cast, Entry, Outcome, Outgoing
 from p2pchat.store.store import Unreadable
 from p2pchat.store.threads import Threads
 
@@ -85,6 +85,8 @@ class SqliteStore:
         self._reader: sqlite3.Connection | None = None
         #: Our messages without an outcome, for the case that the file is lost.
         self._open: dict[str, Outgoing] = {}
+        #: The same for those of others that we keep.
+        self._carried: dict[str, Carried] = {}
         self._waiting: deque[Write] = deque()
         self._is_writing = False
         #: When a disk that failed is tried again; None while all is well.
@@ -102,8 +104,8 @@ class SqliteStore:
 
     @property
     def is_lasting(self) -> bool:
-        """What is kept is there after the program has ended."""
-        return True
+        """What is kept is there after the program has ended. Not while the disk fails."""
+        return self._retry_at_s is None and not self._is_off
 
     def open(self, own: str, trouble: Callable[[str], None]) -> list[Outgoing]:
         """Open the database, and return our messages without an outcome; see `store.Store`."""
@@ -119,6 +121,8 @@ class SqliteStore:
             self._suspend(problem)
         else:
             self._open = {message.msg_id: message for message in waiting}
+            assert self._db is not None, "it was opened"
+            self._carried = {carried.msg_id: carried for carried in reading.carried(self._db)}
         return [*self._open.values()]
 
     # What is written.
@@ -147,6 +151,18 @@ class SqliteStore:
         """Note a message that came in, and tell whether it is new."""
         self._is_to_index = self._keeps_history
         self._write(Write(self._receive, arrival, then, otherwise=True))
+
+    def carry(self, msg_id: str, carried: Carried | None, then: Callable[[], None]) -> None:
+        """Keep something of somebody else, or how it is now; None: no longer."""
+        if carried is None:
+            self._carried.pop(msg_id, None)
+        else:
+            self._carried[msg_id] = carried
+        self._write(Write(writing.carry, (msg_id, carried), lambda _: then()))
+
+    def carried(self) -> list[Carried]:
+        """Return what is kept so, oldest first."""
+        return [*self._carried.values()]
 
     def read_all(self) -> None:
         """Note that the user has seen all that came so far."""
@@ -344,18 +360,18 @@ class SqliteStore:
             self._keep_in_memory([])
 
         self._is_writing = True
-        waiting = [*self._open.values()]
-        renewed = self._threads.write(lambda: self._begin_anew(waiting))
+        waiting, others = [*self._open.values()], self.carried()
+        renewed = self._threads.write(lambda: self._begin_anew(waiting, others))
         renewed.addCallbacks(go_on, fail)
         renewed.addErrback(lambda failure: self._log.failure("a store failed", failure))
 
-    def _begin_anew(self, waiting: list[Outgoing]) -> str:
+    def _begin_anew(self, waiting: list[Outgoing], others: list[Carried]) -> str:
         """Set the file aside, and begin another with what waits; return where the old one is."""
         self._disconnect()
         aside = self._database.set_aside(
             f"{datetime.fromtimestamp(self.now_ms() / 1000, UTC):%Y%m%dT%H%M%SZ}"
         )
-        writing.keep_open(self._database.executor(self._connect()), waiting)
+        writing.keep_open(self._database.executor(self._connect()), waiting, others)
         return aside
 
     # The database.
@@ -372,7 +388,7 @@ class SqliteStore:
             if not _is_damage(problem):
                 self._disconnect()
                 raise
-            aside = self._begin_anew([])
+            aside = self._begin_anew([], [])
             self._trouble(_damaged(self._database.name, problem, aside))
             return []
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
-from p2pchat.store.entries import Arrival, Cast, Entry, Outcome, Outgoing
+from p2pchat.store.entries import Arrival, Carried, Cast, Entry, Outcome, Outgoing
 
 
 class Unreadable(Exception):
@@ -23,7 +23,7 @@ class Store(Protocol):
 
     @property
     def is_lasting(self) -> bool:
-        """What is kept is there after the program has ended."""
+        """What is kept is there after the program has ended. Not while the disk fails."""
 
     def now_ms(self) -> int:
         """Return the time of day, in ms since 1970."""
@@ -50,6 +50,12 @@ class Store(Protocol):
 
     def after_all(self, then: Callable[[], None]) -> None:
         """Call *then* when all that was asked before is done; at once where nothing waits."""
+
+    def carry(self, msg_id: str, carried: Carried | None, then: Callable[[], None]) -> None:
+        """Keep something of somebody else, or how it is now; None: no longer."""
+
+    def carried(self) -> list[Carried]:
+        """Return what is kept so, oldest first."""
 
     def latest(self, conversation: str | None, n: int) -> Deferred[list[Entry]]:
         """Return the last *n* entries, of one conversation or of all, oldest first.

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import TypeVar
 
 from p2pchat.store.database import Execute
-from p2pchat.store.entries import Arrival, Cast, Outcome, Outgoing, State
+from p2pchat.store.entries import Arrival, Carried, Cast, Outcome, Outgoing, State
 
 #: Days for which it is remembered what was shown: longer than a sender tries (7) and a courier keeps (2).
 SHOWN_DAYS = 14
@@ -56,11 +56,36 @@ def keep(execute: Execute, messages: list[Outgoing], own: str, has_history: bool
     return [None] * len(messages)
 
 
-def keep_open(execute: Execute, messages: list[Outgoing]) -> None:
-    """Write down all of them once more, in a file that is new."""
+def keep_open(execute: Execute, messages: list[Outgoing], others: list[Carried]) -> None:
+    """Write down all of them once more, and what is kept for others, in a file that is new."""
     execute("BEGIN IMMEDIATE", ())
     keep(execute, messages, "", has_history=False)
+    carry(execute, [(each.msg_id, each) for each in others])
     execute("COMMIT", ())
+
+
+def carry(execute: Execute, changes: list[tuple[str, Carried | None]]) -> list[None]:
+    """Write down what is kept for others, or how it is now, and what is kept no longer; by their msg_ids."""
+    last = dict(changes)
+    for part in _parts([(storable(msg_id),) for msg_id, carried in last.items() if carried is None]):
+        execute(f"DELETE FROM carried WHERE msg_id IN ({', '.join(['?'] * len(part))})", _values(part))
+    for each in last.values():
+        if each is not None:
+            execute(
+                "INSERT INTO carried (msg_id, src, dst, sealed, lock, until_ms, ack)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (msg_id) DO UPDATE SET sealed = excluded.sealed, ack = excluded.ack",
+                (
+                    storable(each.msg_id),
+                    storable(each.src),
+                    storable(each.dst),
+                    storable(each.sealed),
+                    storable(each.lock),
+                    each.until_ms,
+                    storable(each.ack),
+                ),
+            )
+    return [None] * len(changes)
 
 
 def settle(execute: Execute, outcomes: list[tuple[str, Outcome]]) -> list[None]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
+from hmac import compare_digest
 from typing import TypeVar
 
 from msgspec import UNSET, UnsetType
@@ -10,12 +12,12 @@ from msgspec.structs import replace
 
 from p2pchat.language import tr
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
-from p2pchat.protocol.messages import Ack, Pub, Send, WhoHas, WhoHasHit
+from p2pchat.protocol.messages import Ack, Hold, Pub, Send, WhoHas, WhoHasHit
 from p2pchat.protocol.names import Destination, PeerId, ToPeer
 from p2pchat.protocol.protection import Protection
 from p2pchat.routing.trust import Belief
 from p2pchat.trust.base64 import decode, encode
-from p2pchat.trust.cards import BadCard, read_card
+from p2pchat.trust.cards import BadCard, Card, read_card
 from p2pchat.trust.namespacekey import NamespaceKey
 from p2pchat.trust.replays import Replays
 from p2pchat.trust.sealing import BadSeal, Content, seal
@@ -30,6 +32,10 @@ NO_CARD_S = 60.0
 #: Peers that are remembered for that; when there are more, all are asked again.
 MAX_WITHOUT_CARD = 1000
 
+#: For how long after it was said a message to one peer is no replay: longer than its source tries (7 days)
+#: and a courier keeps it (2). Whether it came before is known to those for longer who write that down.
+REMEMBERED_MS = 10 * 24 * 3600 * 1000
+
 #: How far the clock of an author may be ahead of ours, in ms: a day, so that clocks set to another time zone
 #: do no harm. What is later yet would, by its time, make all that the author says after it a replay.
 MAX_AHEAD_MS = 24 * 3600 * 1000
@@ -41,6 +47,8 @@ class Seals:
     :param trust: knows our keys, and those of others.
     :param namespace_key: seals casts to our namespace; None where it has none.
     :param random_bytes: so many random bytes.
+    :param remembers: whether it is written down which messages to us were shown, for longer than
+        `REMEMBERED_MS`.
     """
 
     def __init__(
@@ -48,6 +56,7 @@ class Seals:
         trust: Trust,
         namespace_key: NamespaceKey | None,
         random_bytes: Callable[[int], bytes],
+        remembers: Callable[[], bool] = lambda: False,
     ) -> None:
         #: Messages to many that were sealed with a key that we do not have.
         self.unreadable = 0
@@ -56,6 +65,7 @@ class Seals:
         self._identity = trust.identity
         self._namespace_key = namespace_key
         self._random_bytes = random_bytes
+        self._remembers = remembers
         latest = trust.pins.latest()
         self._said_at_ms = latest.pop(trust.identity.own, 0)
         self._replays = Replays(latest, trust.clock_s(), self._is_known)
@@ -86,11 +96,9 @@ class Seals:
         """
         pin = self._trust.pins.get(PeerId(message.dst))
         time_ms = self._now_ms()
-        sig = encode(self._identity.sign("send/1", *_said(message, time_ms)))
+        sig = self._sign(message, time_ms)
         if pin is not None and pin.card is not None:
-            content = Content(message.payload, time_ms, encode(self._identity.key), sig)
-            box = seal(pin.card, content.to_bytes(), _info("send/1", message))
-            return replace(message, payload="", sealed=encode(box)), sig
+            return replace(message, payload="", sealed=self._seal(pin.card, message, time_ms, sig)), sig
         if pin is not None and pin.signs:
             raise ProtocolError(
                 ErrorCode.UNAUTHORIZED,
@@ -107,6 +115,27 @@ class Seals:
                 ),
             )
         return replace(message, time_ms=time_ms, key=encode(self._identity.key), sig=sig), sig
+
+    def wrap_for_courier(self, message: Send, said_at_ms: int) -> Hold | None:
+        """Seal a message for its destination, as one may have it who keeps it; see `routing.trust.Trust`."""
+        pin = self._trust.pins.get(PeerId(message.dst))
+        if pin is None or pin.card is None:
+            return None
+        sig = self._sign(message, said_at_ms)
+        lock = encode(sha256(_receipt(sig)).digest())
+        sealed = self._seal(pin.card, message, said_at_ms, sig)
+        return Hold(message.msg_id, message.src, message.dst, sealed=sealed, lock=lock)
+
+    def courier_sig(self, message: Send, said_at_ms: int) -> str:
+        """Return the signature in that: Ed25519 gives the same one each time."""
+        return self._sign(message, said_at_ms)
+
+    def fits(self, receipt: str | UnsetType, lock: str) -> bool:
+        """Whether a receipt has the hash that it should."""
+        try:
+            return compare_digest(sha256(decode(receipt)).digest(), decode(lock))
+        except ValueError:
+            return False
 
     def expected(self, to: Destination) -> Protection | None:
         """Return how a message to somebody would be protected if it went over relays now.
@@ -138,6 +167,8 @@ class Seals:
     def sign_ack(self, ack: Ack, message: Send) -> Ack:
         """Sign a confirmation of what its source signed, and nothing else."""
         confirmed = "" if message.sig is UNSET else message.sig
+        if message.courier is not UNSET and confirmed:
+            ack = replace(ack, receipt=encode(_receipt(confirmed)))
         return replace(
             ack, sig=encode(self._identity.sign("ack/1", ack.from_, ack.dst, ack.msg_id, confirmed))
         )
@@ -255,6 +286,13 @@ class Seals:
         self._said_at_ms = max(self._trust.now_ms(), self._said_at_ms + 1)
         return self._said_at_ms
 
+    def _sign(self, message: Send, time_ms: int) -> str:
+        return encode(self._identity.sign("send/1", *_said(message, time_ms)))
+
+    def _seal(self, card: Card, message: Send, time_ms: int, sig: str) -> str:
+        content = Content(message.payload, time_ms, encode(self._identity.key), sig)
+        return encode(seal(card, content.to_bytes(), _info("send/1", message)))
+
     def _open(self, message: Send, sealed: str) -> Content:
         info = _info("send/1", message)
         try:
@@ -297,9 +335,20 @@ class Seals:
             raise _refuse(message, problem.detail, problem.code)
         if time_ms > self._trust.now_ms() + MAX_AHEAD_MS:
             raise _refuse(message, "its time is more than a day ahead of the clock here")
-        if self._replays.is_replay(src, message.msg_id, time_ms):
+        is_replay = self._replays.is_replay(src, message.msg_id, time_ms)
+        if is_replay and not self._is_known_whether_shown(message, time_ms):
             self.replays += 1
             raise _refuse(message, f"{src} has said newer things long ago, so it is a replay")
+
+    def _is_known_whether_shown(self, message: Send | Pub, time_ms: int) -> bool:
+        """Whether a message is late, and none that we have forgotten; it came before if we have shown it."""
+        is_young = time_ms >= self._trust.now_ms() - REMEMBERED_MS
+        return isinstance(message, Send) and is_young and self._remembers()
+
+
+def _receipt(sig: str) -> bytes:
+    """Return what nobody can make who does not know a signature, and that does not tell it."""
+    return sha256(framed("receipt/1", sig)).digest()
 
 
 def _said(message: Send | Pub, time_ms: int) -> tuple[str | int, ...]:

@@ -60,6 +60,25 @@ FROM_OTHERS: tuple[dict[str, Any], ...] = (
 )
 
 
+#: What couriers say and hear (docs/protocol.md, section 12.4), of which the story knows nothing.
+OF_COURIERS: tuple[dict[str, Any], ...] = (
+    {
+        "type": "HOLD",
+        "msg_id": "m7",
+        "src": "mallory@UnB",
+        "dst": "erin@UnB",
+        "sealed": "AQ==",
+        "lock": "AQ==",
+    }
+    | {"for_s": 172800, "ttl": 1},
+    {"type": "HOLD", "msg_id": "m7", "src": "mallory@UnB", "dst": "erin@UnB", "for_s": 0},
+    {"type": "HELD", "msg_id": "id-9", "src": "mallory@UnB", "dst": "alice@UnB", "for_s": 172800},
+    {"type": "HELD", "msg_id": "id-9", "src": "mallory@UnB", "dst": "alice@UnB", "reason": "over_quota"},
+    {"type": "SEND", "msg_id": "m8", "src": "erin@UnB", "dst": "alice@UnB", "payload": "", "ttl": 8}
+    | {"sealed": "AQ==", "courier": "mallory@UnB"},
+    {"type": "ACK", "msg_id": "m7", "from": "erin@UnB", "dst": "mallory@UnB", "ttl": 8, "receipt": "AQ=="},
+)
+
 #: What rendezvous servers in use answer and ours does not (9.17 to 9.19), and requests that ours refuses.
 FROM_OTHER_SERVERS: tuple[dict[str, Any], ...] = (
     {"status": "OK", "peers": [{"ip": "192.0.2.1", "port": "7070", "name": "old", "namespace": "UnB"}]},
@@ -91,7 +110,10 @@ def record() -> dict[str, list[bytes]]:
     lines = [line for data in written for line in data.split(b"\n") if line]
     kinds = [(_kind(line), line) for line in lines]
     return {
-        "peer": [*_few_of_each(each for each in kinds if each[0] in TYPES), *map(_json, FROM_OTHERS)],
+        "peer": [
+            *_few_of_each(each for each in kinds if each[0] in TYPES),
+            *map(_json, FROM_OTHERS + OF_COURIERS),
+        ],
         "request": [*_few_of_each(each for each in kinds if each[0] in _REQUESTS), *REFUSED_REQUESTS],
         "reply": _few_of_each(each for each in kinds if not each[0]) + _refusals(),
         "trust": [_json(fields) for fields in _trusted()],

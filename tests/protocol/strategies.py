@@ -19,6 +19,7 @@ FEATURES = st.lists(TEXTS, max_size=4).map(tuple)
 CARDS = st.dictionaries(TEXTS, TEXTS | NUMBERS, max_size=3) | st.just(msgspec.UNSET)
 SEALS = TEXTS | st.just(msgspec.UNSET)
 TIMES_MS = st.integers(0, 2**53 - 1) | st.just(msgspec.UNSET)
+SECONDS = st.integers(0, 2**53 - 1)
 
 #: One strategy for each type of message.
 MESSAGES: dict[type[m.Message], st.SearchStrategy[m.Message]] = {
@@ -44,8 +45,11 @@ MESSAGES: dict[type[m.Message], st.SearchStrategy[m.Message]] = {
         time_ms=TIMES_MS,
         key=SEALS,
         sig=SEALS,
+        courier=SEALS,
     ),
-    m.Ack: st.builds(m.Ack, msg_id=MSG_IDS, from_=TEXTS, src=TEXTS, dst=TEXTS, ttl=NUMBERS, sig=SEALS),
+    m.Ack: st.builds(
+        m.Ack, msg_id=MSG_IDS, from_=TEXTS, src=TEXTS, dst=TEXTS, ttl=NUMBERS, sig=SEALS, receipt=SEALS
+    ),
     m.Pub: st.builds(
         m.Pub,
         msg_id=MSG_IDS,
@@ -81,6 +85,17 @@ MESSAGES: dict[type[m.Message], st.SearchStrategy[m.Message]] = {
     m.RelayOk: st.builds(m.RelayOk, msg_id=MSG_IDS, src=TEXTS, dst=TEXTS, reason=TEXTS, ttl=NUMBERS),
     m.RelayFail: st.builds(m.RelayFail, msg_id=MSG_IDS, src=TEXTS, dst=TEXTS, reason=TEXTS, ttl=NUMBERS),
     m.TtlExpired: st.builds(m.TtlExpired, msg_id=MSG_IDS, src=TEXTS, dst=TEXTS, reason=TEXTS, ttl=NUMBERS),
+    m.Hold: st.builds(
+        m.Hold,
+        msg_id=MSG_IDS,
+        src=ADDRESSES,
+        dst=ADDRESSES,
+        sealed=TEXTS,
+        lock=TEXTS,
+        for_s=SECONDS,
+        ttl=NUMBERS,
+    ),
+    m.Held: st.builds(m.Held, msg_id=MSG_IDS, src=TEXTS, dst=TEXTS, for_s=SECONDS, reason=TEXTS, ttl=NUMBERS),
     m.MetricsReq: st.builds(m.MetricsReq, msg_id=MSG_IDS, src=TEXTS, dst=TEXTS, ttl=NUMBERS),
     m.Metrics: st.builds(
         m.Metrics,

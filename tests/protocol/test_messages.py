@@ -16,9 +16,11 @@ from p2pchat.protocol.messages import (
     Bye,
     ByeOk,
     Error,
+    Held,
     Hello,
     HelloOk,
     HelloReject,
+    Hold,
     Message,
     Metrics,
     MetricsReq,
@@ -93,6 +95,23 @@ LEAST: tuple[tuple[Message, dict[str, Any]], ...] = (
     (RelayOk("m"), {"type": "RELAY_OK", "msg_id": "m", "src": "", "dst": "", "reason": "", "ttl": 1}),
     (RelayFail("m"), {"type": "RELAY_FAIL", "msg_id": "m", "src": "", "dst": "", "reason": "", "ttl": 1}),
     (TtlExpired("m"), {"type": "TTL_EXPIRED", "msg_id": "m", "src": "", "dst": "", "reason": "", "ttl": 1}),
+    (
+        Hold("m", "a@n", "b@n"),
+        {
+            "type": "HOLD",
+            "msg_id": "m",
+            "src": "a@n",
+            "dst": "b@n",
+            "sealed": "",
+            "lock": "",
+            "for_s": 0,
+            "ttl": 1,
+        },
+    ),
+    (
+        Held("m"),
+        {"type": "HELD", "msg_id": "m", "src": "", "dst": "", "for_s": 0, "reason": "", "ttl": 1},
+    ),
     (MetricsReq("m"), {"type": "METRICS_REQ", "msg_id": "m", "src": "", "dst": "", "ttl": 1}),
     (
         Metrics("m"),
@@ -133,7 +152,7 @@ class WireTests(SynchronousTestCase):
             TYPES,
             {"HELLO", "HELLO_OK", "HELLO_REJECT", "PING", "PONG", "BYE", "BYE_OK", "SEND", "ACK", "PUB"}
             | {"WHO_HAS", "WHO_HAS_HIT", "RELAY_OK", "RELAY_FAIL", "TTL_EXPIRED"}
-            | {"METRICS_REQ", "METRICS", "ERROR"},
+            | {"HOLD", "HELD", "METRICS_REQ", "METRICS", "ERROR"},
         )
 
     def test_tests_know_every_type(self) -> None:

@@ -15,6 +15,7 @@ from p2pchat.protocol.messages import Error, Pub, Send
 from p2pchat.protocol.names import PeerId
 from p2pchat.protocol.protection import Protection
 from p2pchat.routing import neighbourhood as routing
+from p2pchat.routing.courier import Load
 from p2pchat.routing.delivery import Delivery, State
 from p2pchat.routing.router import Router
 from p2pchat.routing.routes import Route
@@ -115,6 +116,10 @@ class House:
         self.sought: list[PeerId] = []
         self.warnings: list[tuple[PeerId, str]] = []
         self.complaints: list[Error] = []
+        #: Which courier keeps which of our messages, in the order in which that was told.
+        self.keepers: list[tuple[Delivery, PeerId]] = []
+        #: What is kept for others, by msg_id.
+        self.loads: dict[str, Load] = {}
 
     def arrived(
         self,
@@ -152,6 +157,19 @@ class House:
     def settled(self, delivery: Delivery) -> None:
         """Note it."""
         self.settlements.append(delivery)
+
+    def held(self, delivery: Delivery, courier: PeerId) -> None:
+        """Note it."""
+        self.keepers.append((delivery, courier))
+
+    def keep_load(self, load: Load, for_s: float, then: Callable[[], None]) -> None:
+        """Note it."""
+        self.loads[load.hold.msg_id] = load
+        self.disk.write(then)
+
+    def drop_load(self, load: Load) -> None:
+        """Note it."""
+        del self.loads[load.hold.msg_id]
 
     def seek(self, dst: PeerId) -> None:
         """Note it."""

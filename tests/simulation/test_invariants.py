@@ -10,6 +10,7 @@ from twisted.logger import Logger, LogLevel, LogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.protocol.names import PeerId
+from p2pchat.simulation.disk import Disk
 from p2pchat.simulation.invariants import (
     BOUNDS,
     SERVER_BOUNDS,
@@ -70,6 +71,13 @@ EVENTS = {
     "strangers_refused",
     "replays_refused",
     "casts_unreadable",
+    "courier_handed_over",
+    "courier_refused",
+    "courier_expired",
+    "store_commits",
+    "store_written",
+    "store_dropped",
+    "store_forgotten_early",
 }
 
 
@@ -87,7 +95,7 @@ def away(own: PeerId) -> Resident:
 class BoundsTests(TownTestCase):
     def test_no_table_is_forgotten(self) -> None:
         """Everything that a node counts is an event, or a table whose bound is watched, and never both."""
-        resident = self.resident(locker=Locker.new(name_of(0), Random(1).randbytes))
+        resident = self.resident(locker=Locker.new(name_of(0), Random(1).randbytes), disk=Disk())
         resident.start()
         names = set(self.node(resident).counters())
         self.assertEqual(names - EVENTS, set(BOUNDS))

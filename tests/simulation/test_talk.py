@@ -137,8 +137,8 @@ class TalkTests(TownTestCase):
         sender, listener = self.residents[0], self.residents[1]
         send = self.node(sender).router.sender.send
 
-        def send_and_fail(dst: PeerId, payload: str) -> object:
-            delivery = send(dst, payload)
+        def send_and_fail(dst: PeerId, payload: str, said_at_ms: int) -> object:
+            delivery = send(dst, payload, said_at_ms)
             failed = events.MessageFailed(delivery.msg_id, dst, payload, "busy", "at once")
             assert isinstance(sender.person, Person)
             self.ledger.told(sender.person, failed)

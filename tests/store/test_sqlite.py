@@ -13,6 +13,7 @@ from p2pchat.store import sqlite as module
 from p2pchat.store import writing
 from p2pchat.store.database import Database, MemoryDatabase, PowerCut
 from p2pchat.store.entries import Arrival, Cast, Entry, Outcome, Outgoing, State
+from p2pchat.store.schema import MIGRATIONS
 from p2pchat.store.sqlite import FORGET_S, MAX_RENEWALS, RETRY_S, SqliteStore
 from p2pchat.store.store import Unreadable
 from tests.store.disks import BadDisk, NoThreads, damage, full
@@ -504,7 +505,7 @@ class TroubleTests(StoreTestCase):
         db = self.disk.connect()
         db.execute("PRAGMA user_version = 99")
         store = self.make()
-        self.assertIn("it is of version 99, and this p2pchat knows 1", self.troubles[0])
+        self.assertIn(f"it is of version 99, and this p2pchat knows {len(MIGRATIONS)}", self.troubles[0])
         store.receive(arrival(3), self.told("3"))
         store.keep(outgoing(4), self.then("4"))
         self.clock_s += RETRY_S
