@@ -23,6 +23,7 @@ class MessageArrived(Struct, frozen=True, gc=False):
     :param hops: links that it came over, as far as the message tells; 1 is the direct link.
     :param protection: who else could have read or written it.
     :param is_verified: the user has compared safety numbers with its source.
+    :param late_s: where it was said long ago, by the signed time of its source: seconds since then.
     """
 
     src: str
@@ -34,6 +35,7 @@ class MessageArrived(Struct, frozen=True, gc=False):
     hops: int | None
     protection: Protection = Protection.NONE
     is_verified: bool = False
+    late_s: float | None = None
 
 
 class MessageTaken(Struct, frozen=True, gc=False):
@@ -65,14 +67,14 @@ class MessageWaits(Struct, frozen=True, gc=False):
 
 
 class MessageHeld(Struct, frozen=True, gc=False):
-    """A neighbour keeps a copy of a message of ours, and hands it over even when we are away.
+    """One more neighbour keeps a copy of a message of ours, and hands it over even when we are away.
 
-    :param courier: the neighbour.
+    :param couriers: all who ever said that they keep one, the last one last.
     """
 
     msg_id: str
     dst: PeerId
-    courier: PeerId
+    couriers: tuple[PeerId, ...]
 
 
 class MessageResumed(Struct, frozen=True, gc=False):

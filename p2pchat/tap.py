@@ -168,6 +168,14 @@ class Options(EnvironmentOptions):
     ]
     optFlags = [  # noqa: RUF012
         [
+            "no-courier",
+            None,
+            tr(
+                "Keep no sealed messages for peers that are away, and give none of yours to others. "
+                "[default: at most 16 MB, each for up to 48 hours] In the environment: yes or no."
+            ),
+        ],
+        [
             "no-history",
             None,
             tr(
@@ -268,6 +276,7 @@ class Options(EnvironmentOptions):
             registration_ttl_s=self.read("registration-ttl", number(1, 86400), DEFAULT_TTL_S),
             peers=tuple(self.parse("peer", text, address) for text in self._peers()),
             rendezvous_authority=self.read("rendezvous-ca", read_authority, None),
+            courier=not self.is_on("no-courier"),
         )
         if settings.rendezvous_authority is not None and not isinstance(settings.rendezvous, TlsAddress):
             raise usage.UsageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from msgspec import UNSET
 from twisted.logger import Logger
 
 from p2pchat import events
@@ -18,6 +19,9 @@ from p2pchat.routing.neighbourhood import Neighbour, hops_of
 from p2pchat.store.entries import Arrival, Carried, Cast, Outcome, Outgoing
 from p2pchat.store.store import Store
 from p2pchat.trust.cards import fingerprint
+
+#: Seconds after which it is told when a message was said. Clocks that differ by less do no harm.
+LATE_S = 300.0
 
 
 class Telling:
@@ -71,8 +75,9 @@ class Telling:
         hops = 1 if via == message.src else hops_of(message.ttl)
         src, dst, payload = message.src, message.dst, message.payload
         is_verified = self._is_verified(PeerId(src))
+        late_s = self._late_s(message)
         event = events.MessageArrived(
-            src, dst, payload, is_cast, via, is_plain, hops, protection, is_verified
+            src, dst, payload, is_cast, via, is_plain, hops, protection, is_verified, late_s
         )
 
         def written(is_new: bool) -> None:
@@ -93,6 +98,13 @@ class Telling:
             by_text=by_text,
         )
         self._store.receive(arrival, written)
+
+    def _late_s(self, message: Send | Pub) -> float | None:
+        """Return how long ago a message was said, where that is long: a courier or a relay kept it."""
+        if message.time_ms is UNSET or not self._store.is_lasting:
+            return None
+        age_s = (self._store.now_ms() - message.time_ms) / 1000
+        return age_s if age_s >= LATE_S else None
 
     def after_all(self, then: Callable[[], None]) -> None:
         """Go on once all that arrived before is written down."""
@@ -134,9 +146,9 @@ class Telling:
             self.tell(events.MessageFailed(msg_id, dst, delivery.payload, delivery.code, why))
         self._store.settle(msg_id, _outcome(delivery))
 
-    def held(self, delivery: Delivery, courier: PeerId) -> None:
-        """Tell that a courier keeps a copy of a message."""
-        self.tell(events.MessageHeld(delivery.msg_id, delivery.dst, courier))
+    def held(self, delivery: Delivery) -> None:
+        """Tell that one more courier keeps a copy of a message."""
+        self.tell(events.MessageHeld(delivery.msg_id, delivery.dst, delivery.couriers))
 
     # What is kept for others: `routing.courier.Custody`.
 

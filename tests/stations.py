@@ -103,7 +103,7 @@ class Station:
         else:
             self.failed.append(delivery)
 
-    def held(self, delivery: Delivery, courier: PeerId) -> None:
+    def held(self, delivery: Delivery) -> None:
         """Nobody watches."""
 
     def keep_load(self, load: Load, for_s: float, then: Callable[[], None]) -> None:

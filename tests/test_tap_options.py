@@ -153,6 +153,15 @@ class OptionTests(ProgramTestCase):
         self.environment["P2PCHAT_NO_HISTORY"] = "yes"
         self.assertFalse(self.peer().keeps_history)
 
+    def test_no_courier(self) -> None:
+        """Others keep copies, and we keep theirs, unless the user does not want it."""
+        self.assertTrue(self.peer().settings.courier)
+        self.end_programs()
+        self.assertFalse(self.peer("--no-courier").settings.courier)
+        self.end_programs()
+        self.environment["P2PCHAT_NO_COURIER"] = "yes"
+        self.assertFalse(self.peer().settings.courier)
+
     def test_name_from_the_environment(self) -> None:
         """Name, namespace and folder come from the environment too."""
         data = self.folder / "data"

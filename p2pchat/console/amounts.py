@@ -1,4 +1,4 @@
-"""Times as people read them."""
+"""Times and sizes as people read them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ def milliseconds(seconds: float | None) -> str:
         return "-"
     ms = seconds * 1000
     return f"{ms:.1f} ms" if ms < 10 else f"{ms:.0f} ms"
+
+
+def size(count: int) -> str:
+    """Render so many bytes."""
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1000:.0f} kB" if count < 1_000_000 else f"{count / 1_000_000:.1f} MB"
 
 
 def duration(seconds: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from p2pchat.console.amounts import duration, milliseconds
 from p2pchat.console.visible import visible_name
 from p2pchat.language import tr
@@ -11,14 +13,19 @@ from p2pchat.protocol.protection import Protection
 _LONG_S = 60.0
 
 
-def arrived(protection: Protection, *, is_cast: bool, is_verified: bool) -> str:
-    """Render how far a message can be believed, and who else could read it; mostly nothing."""
+def arrived(protection: Protection, *, is_cast: bool, is_verified: bool, late_s: float | None = None) -> str:
+    """Render how far a message can be believed, and who else could read it; mostly nothing.
+
+    :param late_s: seconds since it was said, where that is long.
+    """
     if protection is Protection.NONE:
         return tr("unsecured")
     words = [tr("verified")] if is_verified else []
     # What is said to many can be read by many, unless the namespace has a key.
     if protection is Protection.SIGNED and not is_cast:
         words.append(tr("not sealed"))
+    if late_s is not None:
+        words.append(tr("said {time} ago").format(time=duration(late_s)))
     return ", ".join(words)
 
 
@@ -53,6 +60,16 @@ def confirmed(*, via: str, dst: str, took_s: float, tries: int, is_proved: bool)
     told = tr("confirmed{through} in {time}").format(through=through(via, dst), time=time)
     again = tr(", after {tries} tries").format(tries=tries) if tries > 1 else ""
     return told + again + ("" if is_proved else tr(", unsecured"))
+
+
+def kept_by(couriers: Sequence[str]) -> str:
+    """Render who keeps a copy of a message that waits; nothing where nobody does."""
+    if not couriers:
+        return ""
+    first, more = visible_name(couriers[0]), len(couriers) - 1
+    if not more:
+        return tr("{courier} keeps a copy").format(courier=first)
+    return tr("{courier} and {n} more keep a copy").format(courier=first, n=more)
 
 
 def failed(code: str) -> str:

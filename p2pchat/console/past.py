@@ -52,7 +52,9 @@ def outbox_row(number: int, delivery: Delivery, now_s: float) -> tuple[str, ...]
     text = visible(delivery.payload)
     short = text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…"
     ago = tr("{time} ago").format(time=duration(now_s - delivery.began_at_s))
-    return f"#{number}", visible_name(delivery.dst), ago, _state(delivery), short
+    kept_by = marks.kept_by(delivery.couriers)
+    state = f"{_state(delivery)}; {kept_by}" if kept_by else _state(delivery)
+    return f"#{number}", visible_name(delivery.dst), ago, state, short
 
 
 def waits(code: str, why: str) -> str:

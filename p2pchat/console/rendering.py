@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from p2pchat import events
 from p2pchat.addresses import Address
 from p2pchat.console import marks
-from p2pchat.console.amounts import duration, milliseconds
+from p2pchat.console.amounts import duration, milliseconds, size
 from p2pchat.console.visible import visible, visible_name
 from p2pchat.language import ntr, tr, translated
 from p2pchat.links.dialler import Dialler
@@ -26,7 +26,9 @@ _MAX_NAMES = 10
 
 def arrived(event: events.MessageArrived, clock_time: str) -> str:
     """Render a message: when, who, to whom, what; the neighbour that brought it where it is another."""
-    mark = marks.arrived(event.protection, is_cast=event.is_cast, is_verified=event.is_verified)
+    mark = marks.arrived(
+        event.protection, is_cast=event.is_cast, is_verified=event.is_verified, late_s=event.late_s
+    )
     via = "" if event.src == event.via else tr(" (via {relay})").format(relay=visible_name(event.via))
     who = f"{visible_name(event.src)}{f' [{mark}]' if mark else ''}{via}"
     to = marks.to_whom(event.dst, is_cast=event.is_cast)
@@ -55,6 +57,21 @@ def keys(trust: Trust | None, neighbours: list[Neighbour]) -> list[str]:
             blocked=len(trust.blocked),
         ),
     ]
+
+
+def courier(sizes: dict[str, int]) -> str:
+    """Render what we keep for others.
+
+    :param sizes: what `Courier.sizes` tells.
+    """
+    kept = sizes["courier_messages"]
+    told = ntr(
+        "As a courier you keep {n} message ({size}) for peers that are away ({peers}); handed over: {done}.",
+        "As a courier you keep {n} messages ({size}) for peers that are away ({peers}); handed over: {done}.",
+        kept,
+    )
+    peers, done = sizes["courier_recipients"], sizes["courier_handed_over"]
+    return told.format(n=kept, size=size(sizes["courier_bytes"]), peers=peers, done=done)
 
 
 def notice(event: events.Event) -> str | None:

@@ -301,6 +301,11 @@ class Session:
         self._show(tr("Messages that wait for their outcome: {n}.").format(n=under_way + waiting))
         if waiting:
             self._show(tr("Of these, {n} wait for their destination to be seen: /outbox").format(n=waiting))
+        with_couriers = node.counters()["messages_with_couriers"]
+        if with_couriers:
+            self._show(tr("Of {n} a courier keeps a copy.").format(n=with_couriers))
+        if node.router.courier is not None:
+            self._show(rendering.courier(node.router.courier.sizes()))
         for line in health.verdict(node):
             self._show(line)
         if not self._narrates:  # else all that came was shown here
@@ -343,6 +348,11 @@ class Session:
                 self._show_what_waiting_means()
                 self._waiting.add(msg_id)
                 self.settled()
+            case events.MessageHeld(msg_id=msg_id, dst=dst, couriers=(courier,)):
+                told = tr("{title}: {courier} keeps a copy, and hands it over also while you are away")
+                self._show(told.format(title=self._title(msg_id, dst), courier=visible_name(courier)))
+            case events.MessageHeld():
+                pass  # and others do
             case events.MessageSent(msg_id=msg_id, dst=dst, via=via, protection=protection):
                 how = marks.through(via, dst) + marks.lacks(protection)
                 self._show(tr("{title}: sent{how}").format(title=self._title(msg_id, dst), how=how))

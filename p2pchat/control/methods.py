@@ -202,6 +202,7 @@ class Methods:
             "known": len(node.known()),
             "open_messages": len(node.router.pending) + node.router.pending.resting,
             "kept_messages": node.router.pending.resting,
+            "courier": None if node.router.courier is None else node.router.courier.sizes(),
             "troubles": health.troubles(node),
         }
 
@@ -318,6 +319,7 @@ def _kept(delivery: Delivery, now_s: float) -> dict[str, Any]:
         "state": delivery.state.value,
         "reason": str(delivery.code) or None,
         "why": delivery.why or None,
+        "couriers": [str(courier) for courier in delivery.couriers],
     }
 
 

@@ -154,7 +154,7 @@ class Courier:
         if message.dst in (message.src, self._hood.own) or not (message.sealed and message.lock):
             return ErrorCode.BAD_FORMAT
         try:
-            check_size(message)
+            check_size(_handed_over(message, str(self._hood.own)))
         except ProtocolError as problem:
             return problem.code
         size = len(message.sealed) + _OVERHEAD
@@ -254,7 +254,7 @@ class Courier:
             load.delivery = None
             self._end(load)
 
-    def held(self, delivery: Delivery, courier: PeerId) -> None:
+    def held(self, delivery: Delivery) -> None:
         """A courier gives nothing to another one."""
 
     def warn(self, peer_id: PeerId, text: str) -> None:
@@ -290,6 +290,11 @@ def _fits(share: Room, size: int, most: Room) -> bool:
     return share.messages < most.messages and share.size + size <= most.size
 
 
+def _handed_over(hold: Hold, courier: str) -> Send:
+    """Return what is kept as it goes to its recipient."""
+    return Send(hold.msg_id, hold.src, hold.dst, "", ttl=ORIGIN_TTL, sealed=hold.sealed, courier=courier)
+
+
 class _SealedAlready(Envelopes):
     """Writes what others have sealed.
 
@@ -302,10 +307,7 @@ class _SealedAlready(Envelopes):
 
     def bare(self, delivery: Delivery) -> Send:
         """Return a message as its sender has sealed it."""
-        hold = self._loads[delivery.msg_id].hold
-        return Send(
-            hold.msg_id, hold.src, hold.dst, "", ttl=ORIGIN_TTL, sealed=hold.sealed, courier=self._own
-        )
+        return _handed_over(self._loads[delivery.msg_id].hold, self._own)
 
     def wrap(self, delivery: Delivery) -> Send:
         """Return the same."""

@@ -50,7 +50,7 @@ class Deposits:
     Messages to one peer are given to a courier in the order in which they were said, so that it hands them
     over in that order: while one is not taken, those behind it are not offered.
 
-    :param held: told that a courier keeps a message.
+    :param held: told that one more courier keeps a message.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Deposits:
         hood: Neighbourhood,
         envelopes: Envelopes,
         trust: Trust,
-        held: Callable[[Delivery, PeerId], None],
+        held: Callable[[Delivery], None],
     ) -> None:
         self._hood = hood
         self._envelopes = envelopes
@@ -129,7 +129,7 @@ class Deposits:
     def _note(self, delivery: Delivery, courier: PeerId) -> None:
         if not delivery.is_over and courier not in delivery.couriers:
             delivery.couriers += (courier,)
-            self._held(delivery, courier)
+            self._held(delivery)
 
     def _is_refused(self, courier: PeerId, delivery: Delivery) -> None:
         del self._asked[courier]

@@ -40,8 +40,8 @@ class Outcomes(Protocol):
     def settled(self, delivery: Delivery) -> None:
         """The outcome of a message is known."""
 
-    def held(self, delivery: Delivery, courier: PeerId) -> None:
-        """A courier keeps a copy of a message that waits."""
+    def held(self, delivery: Delivery) -> None:
+        """One more courier keeps a copy of a message that waits."""
 
     def warn(self, peer_id: PeerId, text: str) -> None:
         """Tell the user something about a message to a peer."""

@@ -134,6 +134,10 @@ class Conversation:
             case "message_waits":
                 mark = past.waits(data["code"], data["why"])
                 return self._mark(data["msg_id"], "class:pending", f"… {mark}")
+            case "message_held":
+                couriers = [self._short(courier) for courier in data["couriers"]]
+                mark = tr("… not delivered yet; {kept}").format(kept=marks.kept_by(couriers))
+                return self._mark(data["msg_id"], "class:pending", mark)
             case "message_resumed":
                 told = tr("kept for {time}").format(time=duration(data["age_s"]))
                 return self._taken(data, time_ms, told)
@@ -181,7 +185,12 @@ class Conversation:
 
     def _arrived(self, data: dict[str, Any], time_ms: int) -> Entry:
         is_cast = data["is_cast"]
-        mark = marks.arrived(Protection(data["protection"]), is_cast=is_cast, is_verified=data["is_verified"])
+        mark = marks.arrived(
+            Protection(data["protection"]),
+            is_cast=is_cast,
+            is_verified=data["is_verified"],
+            late_s=data.get("late_s"),
+        )
         head = self._coloured(self._short(data["src"]), data["src"])
         if mark:
             head.append(("class:bad" if data["protection"] == "none" else "class:pending", f" [{mark}]"))

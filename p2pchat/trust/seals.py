@@ -362,7 +362,7 @@ def _info(context: str, message: Send | Pub) -> bytes:
 
 
 def _opened(message: _M, content: Content) -> _M:
-    return replace(message, payload=content.payload, sealed=UNSET, sig=content.sig)
+    return replace(message, payload=content.payload, sealed=UNSET, time_ms=content.time_ms, sig=content.sig)
 
 
 def _holds(key: bytes, sig: str | UnsetType, signed: bytes) -> bool:

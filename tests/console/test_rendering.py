@@ -105,9 +105,10 @@ def message(
     text: str = "hi",
     protection: Protection = Protection.LINK,
     is_verified: bool = False,
+    late_s: float | None = None,
 ) -> str:
     """Render a message that arrived from bob."""
-    event = events.MessageArrived(src, dst, text, is_cast, BOB, False, None, protection, is_verified)
+    event = events.MessageArrived(src, dst, text, is_cast, BOB, False, None, protection, is_verified, late_s)
     return rendering.arrived(event, "12:34:56")
 
 
@@ -146,6 +147,12 @@ class ArrivedTests(SynchronousTestCase):
         ):
             shown = message("alice@UnB", is_cast=is_cast, protection=protection, is_verified=is_verified)
             self.assertEqual(shown, f"[12:34:56] bob@UnB{mark} to @alice@UnB: hi")
+
+    def test_late(self) -> None:
+        """What was said long ago tells when."""
+        for is_verified, mark in ((False, "said 1 h 1 min ago"), (True, "verified, said 1 h 1 min ago")):
+            shown = message("a@b", is_cast=False, is_verified=is_verified, late_s=3660.0)
+            self.assertEqual(shown, f"[12:34:56] bob@UnB [{mark}] to @a@b: hi")
 
     @given(nasty_text, nasty_text, nasty_text, st.booleans())
     def test_anything(self, src: str, dst: str, text: str, is_cast: bool) -> None:

@@ -42,7 +42,7 @@ class JournalTests(SynchronousTestCase):
                 "kind": "message_arrived",
                 "data": {
                     "src": "a@b", "dst": "#c", "payload": "hé\n", "is_cast": True, "via": "bob@UnB",
-                    "plain": False, "hops": 2, "protection": "sealed", "is_verified": False,
+                    "plain": False, "hops": 2, "protection": "sealed", "is_verified": False, "late_s": None,
                 },
             },
         })  # fmt: skip

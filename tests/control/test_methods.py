@@ -82,7 +82,7 @@ class MethodTests(ControlTestCase):
         self.assertEqual(status, {
             "peer_id": "alice@UnB", "port": 7070, "advertised_port": 7070, "neighbours": 1, "known": 1,
             "fingerprint": fingerprint(trust.identity.key), "open_messages": 0, "kept_messages": 0,
-            "troubles": [],
+            "courier": None, "troubles": [],
         })  # fmt: skip
 
     def test_peers(self) -> None:

@@ -116,8 +116,8 @@ class House:
         self.sought: list[PeerId] = []
         self.warnings: list[tuple[PeerId, str]] = []
         self.complaints: list[Error] = []
-        #: Which courier keeps which of our messages, in the order in which that was told.
-        self.keepers: list[tuple[Delivery, PeerId]] = []
+        #: Which couriers keep which of our messages, each time that was told.
+        self.keepers: list[tuple[Delivery, tuple[PeerId, ...]]] = []
         #: What is kept for others, by msg_id.
         self.loads: dict[str, Load] = {}
 
@@ -158,9 +158,9 @@ class House:
         """Note it."""
         self.settlements.append(delivery)
 
-    def held(self, delivery: Delivery, courier: PeerId) -> None:
+    def held(self, delivery: Delivery) -> None:
         """Note it."""
-        self.keepers.append((delivery, courier))
+        self.keepers.append((delivery, delivery.couriers))
 
     def keep_load(self, load: Load, for_s: float, then: Callable[[], None]) -> None:
         """Note it."""

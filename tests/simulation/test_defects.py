@@ -164,7 +164,7 @@ class TableDefectTests(DefectTestCase):
             for name, bound in bounds.items():
                 bounds[name] = -1
                 self.addCleanup(bounds.__setitem__, name, bound)
-        _, text, _ = run("simulate", *SMALL, "--messages", "0", "--casts", "0")
+        _, text, _ = run("simulate", *SMALL, "--keepers", "1", "--messages", "0", "--casts", "0")
         for name in (*BOUNDS, *SERVER_BOUNDS):
             self.assertRegex(text, rf" {name} is \d+, at most -1")
 

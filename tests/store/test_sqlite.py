@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.store import sqlite as module
 from p2pchat.store import writing
 from p2pchat.store.database import Database, MemoryDatabase, PowerCut
-from p2pchat.store.entries import Arrival, Cast, Entry, Outcome, Outgoing, State
+from p2pchat.store.entries import Arrival, Carried, Cast, Entry, Outcome, Outgoing, State
 from p2pchat.store.schema import MIGRATIONS
 from p2pchat.store.sqlite import FORGET_S, MAX_RENEWALS, RETRY_S, SqliteStore
 from p2pchat.store.store import Unreadable
@@ -116,6 +116,67 @@ class OutboxTests(StoreTestCase):
     def test_lasting(self) -> None:
         """Whoever has such a store need not give up what waits."""
         self.assertTrue(self.make().is_lasting)
+
+
+class CarriedTests(StoreTestCase):
+    """What is kept for others."""
+
+    def carried(self, number: int, **fields: Any) -> Carried:
+        """Return a message of bob's for carol."""
+        given = {"src": "bob@UnB", "dst": "carol@UnB", "sealed": f"box {number}", "lock": "lock", **fields}
+        return Carried(f"id{number}", until_ms=5000 + number, **given)
+
+    def test_kept(self) -> None:
+        """It is there at the next start, in order, as it was at last."""
+        store = self.make()
+        for number in (3, 1, 2):
+            store.carry(f"id{number}", self.carried(number), self.then(str(number)))
+        store.carry("id1", self.carried(1, sealed="", ack="{}"), self.then("handed over"))
+        store.carry("id2", None, self.then("gone"))
+        store.carry("unknown", None, self.then(""))
+        self.assertEqual(self.done, ["3", "1", "2", "handed over", "gone", ""])
+        expected = [self.carried(3), self.carried(1, sealed="", ack="{}")]
+        self.assertEqual(store.carried(), expected)
+        self.close(store)
+        self.assertEqual(self.make().carried(), expected)
+
+    def test_in_one_commit(self) -> None:
+        """Where it changes several times within one commit, the last time counts."""
+        for last in (self.carried(1), None):
+            store = self.make()
+            self.threads.is_slow = True
+            store.carry("id0", None, self.then("first"))
+            for carried in (self.carried(1, sealed="old"), None, last):
+                store.carry("id1", carried, self.then(""))
+            self.threads.work()
+            self.threads.is_slow = False
+            self.threads.work()
+            self.close(store)
+            self.assertEqual(self.make().carried(), [] if last is None else [last])
+
+    def test_file_lost(self) -> None:
+        """Where the file is damaged and begun anew, it is in the new one."""
+        self.database = disk = BadDisk()
+        store = self.make()
+        store.carry("id1", self.carried(1), self.then(""))
+        disk.problem = damage()
+        store.carry("id2", self.carried(2, sealed="\ud800"), self.then(""))
+        self.close(store)
+        self.assertEqual([each.msg_id for each in self.make().carried()], ["id1", "id2"])
+
+    def test_disk_full(self) -> None:
+        """While nothing can be written it is kept in memory, and nothing lasts."""
+        self.database = disk = BadDisk()
+        store = self.make()
+        disk.problem = full()
+        store.carry("id1", self.carried(1), self.then("kept"))
+        self.assertEqual((self.done, store.carried(), store.is_lasting), (["kept"], [self.carried(1)], False))
+        disk.problem = None
+        self.clock_s += RETRY_S
+        store.tick()
+        self.assertTrue(store.is_lasting)
+        self.close(store)
+        self.assertEqual(self.make().carried(), [self.carried(1)])
 
 
 class OnceTests(StoreTestCase):

@@ -46,6 +46,7 @@ class SaidTests(ConversationTestCase):
             ({"protection": "signed"}, "bob [not sealed]: hi"),
             ({"protection": "signed", "is_cast": True, "dst": "*"}, "bob → *: hi"),
             ({"protection": "sealed", "is_verified": True}, "bob [verified]: hi"),
+            ({"protection": "sealed", "late_s": 7260.0}, "bob [said 2 h 1 min ago]: hi"),
             ({"src": "@UnB"}, "@UnB (via bob): hi"),
             ({"src": "nobody", "via": "nobody"}, "nobody: hi"),
         ):
@@ -66,6 +67,16 @@ class SaidTests(ConversationTestCase):
             self.told(told)
             self.assertEqual(self.last(), [f"00:00 → @bob: hi  {mark}"])
         self.assertEqual((len(self.conversation), self.conversation.open_ends()), (count, []))
+
+    def test_with_couriers(self) -> None:
+        """While it waits it tells who keeps a copy."""
+        self.told(taken("hi"), event("message_waits", msg_id="m1", dst="bob@UnB", code="no_route", why="why"))
+        for couriers, mark in (
+            (["carol@UnB"], "carol keeps a copy"),
+            (["carol@UnB", "zoé@USP", "dave@UnB"], "carol and 2 more keep a copy"),
+        ):
+            self.told(event("message_held", msg_id="m1", dst="bob@UnB", couriers=couriers))
+            self.assertEqual(self.last(), [f"00:00 → @bob: hi  … not delivered yet; {mark}"])
 
     def test_outcomes(self) -> None:
         """Confirmed or failed, and why; afterwards nothing changes it any more."""

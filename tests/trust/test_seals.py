@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
-from p2pchat.protocol.messages import Ack, Pub, Send, WhoHas, WhoHasHit
+from p2pchat.protocol.messages import Ack, Hold, Pub, Send, WhoHas, WhoHasHit
 from p2pchat.protocol.names import PeerId, ToAll, ToNamespace, ToPeer
 from p2pchat.protocol.protection import Protection
 from p2pchat.routing.trust import Belief
@@ -20,7 +20,7 @@ from p2pchat.trust.namespacekey import NamespaceKey
 from p2pchat.trust.pins import Pins
 from p2pchat.trust.replays import GENERATION_S
 from p2pchat.trust.sealing import Content, seal
-from p2pchat.trust.seals import MAX_AHEAD_MS, NO_CARD_S, Seals
+from p2pchat.trust.seals import MAX_AHEAD_MS, NO_CARD_S, REMEMBERED_MS, Seals
 from p2pchat.trust.signing import framed
 from p2pchat.trust.trust import STRANGERS_PER_S, Rules, Trust
 from tests.keys import NOON_MS, identity_of, nested_deep, random_bytes_of
@@ -43,6 +43,7 @@ class Person:
         pins: Pins | None = None,
         namespace_key: NamespaceKey | None = None,
         rules: Rules | None = None,
+        remembers: bool = False,
     ) -> None:
         self.own = own
         self.now_s = 0.0
@@ -58,7 +59,7 @@ class Person:
             lambda: self.now_ms,
             lambda: self.now_s,
         )
-        self.seals = Seals(self.trust, namespace_key, random_bytes_of(f"{own} salts"))
+        self.seals = Seals(self.trust, namespace_key, random_bytes_of(f"{own} salts"), lambda: remembers)
 
     def knows(self, other: Person, has_card: bool = True) -> None:
         """Pin the key of another."""
@@ -91,6 +92,102 @@ class SealsTestCase(SynchronousTestCase):
         self.assertIn(words, problem.detail)
 
 
+class CourierTests(SealsTestCase):
+    """Copies with couriers, receipts, and what is late without being a replay."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.alice.knows(self.bob)
+        self.bob = Person(BOB, remembers=True)
+
+    def copy(self, said_at_ms: int = NOON_MS) -> tuple[Send, Hold]:
+        """Return a message as a courier has it, and as it hands it over."""
+        hold = self.alice.seals.wrap_for_courier(HELLO, said_at_ms)
+        assert hold is not None
+        return replace(HELLO, payload="", sealed=hold.sealed, courier="carol@UnB"), hold
+
+    def test_opened(self) -> None:
+        """Bob opens it, and has the time at which it was said."""
+        handed_over, hold = self.copy()
+        self.assertEqual((hold.msg_id, hold.src, hold.dst, hold.for_s), (HELLO.msg_id, ALICE, BOB, 0))
+        opened, protection = self.bob.seals.unwrap(handed_over)
+        self.assertEqual(
+            (opened.payload, opened.time_ms, protection), (HELLO.payload, NOON_MS, Protection.SEALED)
+        )
+
+    def test_receipt(self) -> None:
+        """Who opened it has the receipt; it fits each copy of this message, and no other."""
+        handed_over, hold = self.copy()
+        opened, _ = self.bob.seals.unwrap(handed_over)
+        ack = self.bob.seals.sign_ack(Ack(HELLO.msg_id, BOB, BOB, ALICE), opened)
+        other = self.alice.seals.wrap_for_courier(replace(HELLO, payload="other"), NOON_MS)
+        assert other is not None
+        self.assertTrue(self.alice.seals.fits(ack.receipt, hold.lock))
+        self.assertTrue(self.alice.seals.fits(ack.receipt, self.copy()[1].lock))
+        for receipt, lock in (
+            (ack.receipt, other.lock),
+            (ack.receipt, "no base64"),
+            ("AQ==", hold.lock),
+            (hold.lock, hold.lock),
+            (UNSET, hold.lock),
+        ):
+            self.assertFalse(self.alice.seals.fits(receipt, lock), (receipt, lock))
+
+    def test_receipt_tells_nothing(self) -> None:
+        """The receipt is not the signature, by which a guess at the text could be checked."""
+        opened, _ = self.bob.seals.unwrap(self.copy()[0])
+        ack = self.bob.seals.sign_ack(Ack(HELLO.msg_id, BOB, BOB, ALICE), opened)
+        self.assertNotIn(str(opened.sig), (ack.receipt, ack.sig))
+
+    def test_no_courier(self) -> None:
+        """Where no courier had it there is no receipt."""
+        opened, _ = self.bob.seals.unwrap(self.alice.wrap(HELLO))
+        self.assertIs(self.bob.seals.sign_ack(Ack(HELLO.msg_id, BOB, BOB, ALICE), opened).receipt, UNSET)
+
+    def test_believed(self) -> None:
+        """Alice believes a confirmation of the copy, also in another run."""
+        opened, _ = self.bob.seals.unwrap(self.copy()[0])
+        ack = self.bob.seals.sign_ack(Ack(HELLO.msg_id, BOB, BOB, ALICE), opened)
+        again = Person(ALICE, pins=self.alice.pins)
+        self.assertIs(
+            again.seals.believes_ack(ack, BOB, again.seals.courier_sig(HELLO, NOON_MS)), Belief.PROVED
+        )
+        self.assertIs(again.seals.believes_ack(ack, BOB, again.seals.courier_sig(HELLO, 0)), Belief.FORGED)
+
+    def test_without_card(self) -> None:
+        """For whom no card is known nothing can be sealed."""
+        self.assertIsNone(self.alice.seals.wrap_for_courier(replace(HELLO, dst="carol@UnB"), NOON_MS))
+
+    def late(self) -> Send:
+        """Return what was said before much that bob has heard since."""
+        handed_over, _ = self.copy()
+        self.bob.seals.unwrap(self.alice.wrap(replace(HELLO, msg_id="m0")))
+        for person in (self.alice, self.bob):
+            for _ in range(3):
+                person.passes(GENERATION_S)
+        self.bob.seals.unwrap(self.alice.wrap(replace(HELLO, msg_id="m2")))
+        return handed_over
+
+    def test_late(self) -> None:
+        """Who remembers on disk what was shown takes it, however late it is: for ten days."""
+        late = self.late()
+        self.assertEqual(self.bob.seals.unwrap(late)[0].payload, HELLO.payload)
+        self.bob.passes(REMEMBERED_MS / 1000)
+        self.assert_refused(late, "replay")
+
+    def test_late_without_disk(self) -> None:
+        """Who does not takes it for a replay."""
+        self.bob = Person(BOB)
+        self.assert_refused(self.late(), "replay")
+
+    def test_cast(self) -> None:
+        """So does everybody with what is said to many, which no courier keeps."""
+        cast = self.alice.seals.wrap_cast(Pub("p1", ALICE, "hi", "#UnB"))
+        self.late()
+        problem = self.assertRaises(ProtocolError, self.bob.seals.unwrap_cast, cast, False)
+        self.assertIn("replay", problem.detail)
+
+
 class SealedTests(SealsTestCase):
     def setUp(self) -> None:
         super().setUp()
@@ -112,7 +209,7 @@ class SealedTests(SealsTestCase):
         self.assertEqual(replace(wrapped, sealed=UNSET), replace(HELLO, payload=""))
         self.assertNotIn(b"secret", decode(wrapped.sealed))
         opened, protection = self.bob.seals.unwrap(wrapped)
-        self.assertEqual((replace(opened, sig=UNSET), protection), (HELLO, Protection.SEALED))
+        self.assertEqual((replace(opened, sig=UNSET, time_ms=UNSET), protection), (HELLO, Protection.SEALED))
         self.assertEqual(self.bob.seals.unwrap(self.sealed())[0].payload, "hi")
 
     def test_copies(self) -> None:
@@ -445,7 +542,9 @@ class CastTests(SealsTestCase):
         for is_proved in (False, True):
             opened, protection = bob.seals.unwrap_cast(wrapped, is_proved)
             assert opened is not None
-            self.assertEqual((replace(opened, sig=UNSET), protection), (CAST, Protection.SEALED))
+            self.assertEqual(
+                (replace(opened, sig=UNSET, time_ms=UNSET), protection), (CAST, Protection.SEALED)
+            )
         other = NamespaceKey.new("UnB", random_bytes_of("other"))
         for outsider in (Person(BOB), Person(BOB, namespace_key=other)):
             self.assertEqual(outsider.seals.unwrap_cast(wrapped, False), (None, Protection.NONE))
