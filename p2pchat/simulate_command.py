@@ -68,6 +68,7 @@ _PLAN: dict[str, tuple[Callable[[str], Any], str]] = {
         tr("Machines that lose power in the middle of writing, and come back, a minute."),
     ),
     "absences": (_RATE, tr("Peers that go away for up to four hours, a minute.")),
+    "leavers": (_SHARE, tr("Share of the peers that leave before the calm, for good.")),
     "loss-of-links": (
         _RATE,
         tr("Links that are reset, cut in the middle of a line, or go silent, a minute."),

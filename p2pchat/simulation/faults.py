@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 import attrs
@@ -51,6 +52,8 @@ class Faults:
     _happened: Callable[[str], None]
     _ended: Callable[[str], None]
     _silent: list[MemoryTransport] = attrs.Factory(list)
+    #: Who has left for good.
+    _gone: list[Resident] = attrs.Factory(list)
     _is_over: bool = False
 
     def start(self) -> None:
@@ -68,6 +71,9 @@ class Faults:
         reached_at_s = plan.calm_at_s - REACHED_S
         self._plan_often(plan.partition, reached_at_s, self._part)
         self._plan_often(plan.outage, reached_at_s, self._end_rendezvous)
+        for resident in self._random.sample(self._residents, round(plan.leavers * len(self._residents))):
+            at_s = self._random.uniform(FIRST_AT_S, plan.calm_at_s)
+            self._internet.clock.call_at(at_s, partial(self._leave_for_good, resident))
         for mend in (self._join, self._start_rendezvous):
             self._internet.clock.call_at(max(0.0, reached_at_s), mend)
 
@@ -130,6 +136,12 @@ class Faults:
             resident.leave()
             self._later(LONG_AWAY_S, lambda: self._start(resident))
 
+    def _leave_for_good(self, resident: Resident) -> None:
+        self._gone.append(resident)
+        if resident.is_up:
+            self._tell(f"{resident.own} leaves for good")
+            resident.leave()
+
     def _cut_power(self) -> None:
         up = [resident for resident in self._residents if resident.is_up and resident.disk is not None]
         if not up:
@@ -144,7 +156,7 @@ class Faults:
         self._later(AWAY_S, lambda: self._start(resident))
 
     def _start(self, resident: Resident) -> None:
-        if not resident.is_up:
+        if not (resident.is_up or resident in self._gone):
             resident.start()
             self._tell(f"{resident.own} is back", "peer away")
 

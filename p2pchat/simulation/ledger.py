@@ -54,6 +54,7 @@ class Said:
     :param is_promised: its sender was told that it is on its way, or kept.
     :param msg_id: under which it was sent; empty before.
     :param told_by: the run that told its outcome.
+    :param couriers: who keeps a copy, as far as its sender was told.
     """
 
     sender: Person
@@ -65,6 +66,7 @@ class Said:
     is_promised: bool = False
     msg_id: str = ""
     told_by: Person | None = None
+    couriers: tuple[PeerId, ...] = ()
 
     @property
     def is_cast(self) -> bool:
@@ -152,6 +154,13 @@ class Ledger:
                 | events.MessageResumed(msg_id=msg_id)
             ):
                 self._promised(msg_id)
+            case events.MessageHeld():
+                self._kept(event)
+
+    def _kept(self, event: events.MessageHeld) -> None:
+        said = self._by_msg_id.get(event.msg_id)
+        if said is not None:
+            said.couriers = tuple(dict.fromkeys((*said.couriers, *event.couriers)))
 
     def gone(self, person: Person) -> None:
         """A person's program has ended; what it did not know yet, it will never tell.
@@ -164,7 +173,7 @@ class Ledger:
                 said.outcome = UNKNOWN
 
     def open(self) -> list[Said]:
-        """Return the messages to one peer that have no outcome."""
+        """Return the messages to one peer that have no outcome as far as their senders know."""
         return [said for said in self._by_key.values() if not (said.is_cast or said.outcome)]
 
     def give_up(self) -> list[Said]:

@@ -32,6 +32,7 @@ class Plan:
     :param churn: peers that leave, are killed or crash, and come back.
     :param power_cuts: machines that lose power in the middle of writing, and come back.
     :param absences: peers that are away for hours.
+    :param leavers: share of peers that leave before the calm and do not come back.
     :param loss_of_links: links that are reset, cut in the middle of a line, or go silent.
     :param partition: times that the network falls into two parts.
     :param outage: times that the rendezvous is gone.
@@ -52,6 +53,7 @@ class Plan:
     churn: float = 0.0
     power_cuts: float = 0.0
     absences: float = 0.0
+    leavers: float = 0.0
     loss_of_links: float = 0.0
     partition: float = 0.0
     outage: float = 0.0
@@ -102,6 +104,7 @@ MIXED = Plan(
     churn=4.0,
     power_cuts=2.0,
     absences=0.5,
+    leavers=0.1,
     loss_of_links=8.0,
     partition=1.0,
     outage=1.0,

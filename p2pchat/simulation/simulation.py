@@ -86,13 +86,13 @@ class Simulation:
         self.recovered_s: dict[str, list[float]] = {}
         self._recovering: list[Recovery] = []
         self._turn = 0
-        reach = plan.topology.lay_out(plan.peers, self._random("topology"))
-        self.internet = Internet(self._random("network"), reach)
+        self._reach = plan.topology.lay_out(plan.peers, self._random("topology"))
+        self.internet = Internet(self._random("network"), self._reach)
         self.internet.tap = self._passed
         self.clock = self.internet.clock
         self.ledger = Ledger(lambda: self.clock.now_s, self.violated, self._is_kept)
         self.rendezvous = Rendezvous(self.internet)
-        self.residents = self._populate(reach.told)
+        self.residents = self._populate(self._reach.told)
         self.ledger.honest.update(resident.own for resident in self.honest)
         self._trace = None if trace_to is None else self._write_to(trace_to)
         self._talk = Talk(plan, self.clock, self.ledger, self.honest, self._random("talk"))
@@ -279,8 +279,24 @@ class Simulation:
     def _wait_for_the_late(self) -> None:
         """Give what is kept time to be tried once more, where nobody swallows it or forges names."""
         end_s = self.clock.now_s + LONGEST_WAIT_S + LATE_S
-        while self.clock.now_s < end_s and not self.plan.liars and self.ledger.open():
+        while (
+            self.clock.now_s < end_s and not self.plan.liars and any(map(self._may_come, self.ledger.open()))
+        ):
             self._advance(LOOK_S)
+
+    def _may_come(self, said: Said) -> bool:
+        """Whether somebody is there who will deliver a text: its sender, or who keeps it for that one."""
+        if not self._is_there(said.to):
+            return False
+        return self._is_there(said.sender.own) or (self._is_promised(said) and not said.shown_to)
+
+    def _is_there(self, name: object) -> bool:
+        return any(resident.is_up for resident in self.residents if resident.own == name)
+
+    def _is_promised(self, said: Said) -> bool:
+        """Whether a courier that is there keeps a text, for somebody who can tell it from a replay."""
+        remembers = any(each.disk is not None for each in self.honest if each.own == said.to)
+        return remembers and any(map(self._is_there, said.couriers))
 
     def _check_outcomes(self) -> None:
         """What is neither confirmed nor failed must be in the outbox of its sender, for a reason."""
@@ -291,13 +307,19 @@ class Simulation:
                 self.violated("every message has an outcome", f"{said.text[:20]!a} for {said.to} has none")
             else:
                 said.outcome = KEPT
-                if not self.plan.liars and self._is_in_reach(said):
-                    self.violated("nothing waits for who is there", f"{said.text[:20]!a} for {said.to}")
+                if not self.plan.liars and self._may_come(said) and self._is_in_reach(said):
+                    what = f"{said.text[:20]!a} of {said.sender.own} for {said.to}"
+                    is_there = self._is_there(said.sender.own)
+                    rule = (
+                        "nothing waits for who is there" if is_there else "couriers hand over what they keep"
+                    )
+                    self.violated(rule, what)
 
     def _check_recovery(self) -> None:
         parts = invariants.parts(self.residents)
+        possible = self._reach.parts(each.number for each in self.residents if each.is_up)
         # Who took one of two with one name for the other has no link with that, which may be its only one.
-        if len(parts) > 1 and not self.ledger.impersonated:
+        if len(parts) > max(1, possible) and not self.ledger.impersonated:
             smallest = ", ".join(sorted(sorted(parts, key=len)[0])[:5])
             self.violated("one network in the end", f"{len(parts)} parts, one of them {smallest}")
         # Of two that use one name, one is in the place of the other.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 
 import attrs
@@ -100,6 +101,19 @@ class Reach:
         if other in self.hidden:
             return False
         return self.pairs is None or (min(one, other), max(one, other)) in self.pairs
+
+    def parts(self, numbers: Iterable[int]) -> int:
+        """Return in how many networks some of them are at best, when the others are gone."""
+        left, count = set(numbers), 0
+        while left:
+            count += 1
+            border = [left.pop()]
+            while border:
+                here = border.pop()
+                near = {one for one in left if self.may_dial(here, one) or self.may_dial(one, here)}
+                left -= near
+                border += near
+        return count
 
     def told(self, number: int) -> list[int]:
         """Return whom a peer is told to dial: those that it can dial with a smaller number."""

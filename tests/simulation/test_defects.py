@@ -20,6 +20,7 @@ from p2pchat.links.switchboard import Switchboard
 from p2pchat.node import Node
 from p2pchat.rendezvous.connection import RequestConnection
 from p2pchat.rendezvous.registration import Registration
+from p2pchat.routing.courier import Courier
 from p2pchat.routing.delivery import Deliveries
 from p2pchat.routing.outbox import Outbox
 from p2pchat.routing.router import Router
@@ -36,6 +37,10 @@ CHURN = (*SMALL, "--churn", "20")
 OUTAGE = (*SMALL, "--outage", "6", "--minutes", "5")
 RESENT = (*SMALL, "--loss-of-links", "30")
 KEEPING = (*SMALL, "--keepers", "1", "--churn", "8", "--power-cuts", "40", "--messages", "240")
+AWAY = (
+    *("--peers", "6", "--minutes", "4", "--topology", "full", "--messages", "120"),
+    *("--keepers", "1", "--leavers", "0.34", "--absences", "6"),
+)
 LOST_LINKS = (*SMALL, "--loss-of-links", "30", "--messages", "0")
 
 BEYOND = "no table beyond its bound"
@@ -146,6 +151,22 @@ class StoreDefectTests(DefectTestCase):
         for sign in ("tick", "neighbour_came"):
             self.patch(Outbox, sign, lambda *_given: None)
         self.broken((*CHURN, "--keepers", "1", "--messages", "20"), "nothing waits for who is there")
+
+
+class CourierDefectTests(DefectTestCase):
+    def test_keeps_for_ever(self) -> None:
+        """A courier that hands nothing over is found."""
+        self.patch(Courier, "_begin", lambda _courier, _load: None)
+        self.broken(AWAY, "couriers hand over what they keep")
+
+    def test_forgets(self) -> None:
+        """So is one that says that it keeps something before it is on its disk."""
+
+        def carry(store: SqliteStore, msg_id: str, carried: object, then: Callable[[], None]) -> None:
+            then()
+
+        self.patch(SqliteStore, "carry", carry)
+        self.broken((*AWAY, "--churn", "20"), "couriers hand over what they keep")
 
 
 class TableDefectTests(DefectTestCase):

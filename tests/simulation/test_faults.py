@@ -77,6 +77,17 @@ class PeerFaultTests(FaultsTestCase):
             self.assertEqual((len(self.up), self.ended), (3, ["peer away"]))
             self.clock.advance(60.0)
 
+    def test_leaves_for_good(self) -> None:
+        """Some leave and do not come back, not even where they were away already."""
+        faults = self.faults(self.other, "is killed")
+        faults._end_somebody()
+        for resident in (self.other, self.third):
+            faults._leave_for_good(resident)
+        self.assertEqual(self.happened, [f"{self.other.own} is killed", f"{self.third.own} leaves for good"])
+        self.clock.advance(AWAY_S[1])
+        faults.end()
+        self.assertEqual(self.up, [self.one])
+
     def test_leaves_in_good_order(self) -> None:
         """Who leaves has told the rendezvous; who is killed or loses power has not."""
         server = self.rendezvous.server

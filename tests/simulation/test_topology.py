@@ -96,6 +96,22 @@ class ReachTests(SynchronousTestCase):
             self.assertEqual(sorted(told), sorted(reach.pairs or ()))
         self.assertEqual(lay_out("ring").told(5), [0, 4])
 
+    def test_parts(self) -> None:
+        """When some are gone the others may be in several networks, whatever they do."""
+        for text, numbers, parts in (
+            ("full", (1, 3, 5), 1),
+            ("line", (0, 1, 2), 1),
+            ("line", (0, 1, 3, 5), 3),
+            ("ring", (0, 1, 3, 5), 2),
+            ("star", (0, 4, 5), 1),
+            ("star", (1, 4, 5), 3),
+            ("line", (), 0),
+        ):
+            self.assertEqual(lay_out(text).parts(numbers), parts, (text, numbers))
+        reach = lay_out("nat:0.5", peers=4)
+        self.assertEqual(reach.parts(reach.hidden), 2)
+        self.assertEqual(reach.parts(range(4)), 1)
+
     @given(st.integers(1, 60), st.integers(0, 1000))
     def test_random_is_one_network(self, peers: int, seed: int) -> None:
         """A random network is one, nobody dials itself, and each has not many more links than the others."""
