@@ -37,6 +37,8 @@ def plan_of(seed: int) -> Plan:
         liars=liars,
         messages=120.0,
         casts=6.0,
+        # Where the centre of a star has left nothing is said.
+        leavers=0.0 if topology.kind == "star" else MIXED.leavers,
     )
 
 
