@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 from p2pchat import events
 from p2pchat.protocol.codec import decode, encode
-from p2pchat.protocol.errors import ErrorCode
+from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.messages import Ack, Error, Hold, Pub, Send
 from p2pchat.protocol.names import PeerId
 from p2pchat.protocol.protection import Protection
@@ -167,9 +167,16 @@ class Telling:
         """Return what an earlier run kept, for how many seconds yet, and how it fared."""
         for kept in self._store.carried():
             hold = Hold(kept.msg_id, kept.src, kept.dst, sealed=kept.sealed, lock=kept.lock)
-            ack = decode(kept.ack.encode()) if kept.ack else None
-            assert ack is None or isinstance(ack, Ack), "as it was written"
-            yield hold, (kept.until_ms - self._store.now_ms()) / 1000, ack
+            for_s = (kept.until_ms - self._store.now_ms()) / 1000
+            try:
+                ack = decode(kept.ack.encode()) if kept.ack else None
+            except ProtocolError:
+                ack = hold
+            if ack is None or isinstance(ack, Ack):
+                yield hold, for_s, ack
+            else:
+                self._log.warn("what was kept for {src!a} cannot be read", src=kept.src)
+                self._store.carry(kept.msg_id, None, lambda: None)
 
     def cast_sent(self, msg_id: str, dst: str, payload: str, took: int) -> None:
         """Tell that a message of ours to many was sent, and write it down."""

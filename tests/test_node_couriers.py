@@ -113,6 +113,24 @@ class HandingOverTests(CourierTestCase):
         self.pass_time(60)
         self.assertEqual((alice.confirmed, carol.node.counters()["courier_receipts"]), ([BOB], 0))
 
+    def test_damaged(self) -> None:
+        """What cannot be read any more of what a courier kept is dropped, and all else goes on."""
+        alice, bob, carol = self.gather("alice", "bob", "carol")
+        self.leave(bob)
+        for text in ("1", "2", "3"):
+            alice.node.send(BOB, text)
+        self.pass_time(20)
+        self.kill(alice)
+        self.leave(carol)
+        db = self.disks[CAROL].connect()
+        db.execute("UPDATE carried SET ack = 'no JSON' WHERE seq = 1")
+        db.execute('UPDATE carried SET ack = \'{"type":"BYE"}\' WHERE seq = 2')
+        carol = self.resident("carol")
+        self.assertEqual(self.kept_by(carol), 1)
+        bob = self.resident("bob")
+        self.pass_time(60)
+        self.assertEqual(bob.heard, ["3"])
+
     def test_recipient_killed(self) -> None:
         """Bob is killed right after he has read it, and comes back: it is not shown again."""
         alice, bob, carol = self.gather("alice", "bob", "carol")

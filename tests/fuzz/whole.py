@@ -12,8 +12,8 @@ from p2pchat.addresses import Address
 from p2pchat.links.listener import MAX_STRANGERS
 from p2pchat.links.outgoing import MAX_LINES
 from p2pchat.links.switchboard import MAX_LINKS
-from p2pchat.protocol.messages import FEATURES
-from p2pchat.routing import discovery, recent, relay, routes, seen
+from p2pchat.protocol.messages import COURIER, FEATURES
+from p2pchat.routing import courier, discovery, recent, relay, routes, seen
 from tests.console.users import ConsoleTestCase, steering
 from tests.fuzz.borrowed import borrow, give_back
 from tests.links.peers import line
@@ -32,6 +32,9 @@ BOUNDS = {
     "messages_parked": relay.MAX_PARKED,
     "messages_remembered": 2 * recent.MAX_KEYS,
     "casts_remembered": 2 * recent.MAX_KEYS,
+    "courier_messages": courier.IN_ALL.messages,
+    "courier_bytes": courier.IN_ALL.size,
+    "courier_receipts": courier.IN_ALL.messages,
     "messages_seen": 2 * seen.MAX_KEYS,
     "neighbours": MAX_LINKS,
     "connections": MAX_LINKS,
@@ -44,7 +47,7 @@ GREETINGS: tuple[bytes, ...] = (
     b"",
     line("HELLO", peer_id="peter@UnB", version="1.0", features=["ack"]),
     *(
-        line("HELLO", peer_id=f"{name}@UnB", version="1.0", features=FEATURES)
+        line("HELLO", peer_id=f"{name}@UnB", version="1.0", features=(*FEATURES, COURIER))
         for name in ("bob", "mallory", "alice")
     ),
 )
@@ -103,7 +106,7 @@ class WholeNode:
 
     def _begin(self) -> None:
         self._case = borrow(ConsoleTestCase)
-        self._user = self._case.user("relay", port=7070)
+        self._user = self._case.user("relay", port=7070, keeps=True)
         self._user.types("/watch")
         self._near = self._case.join("erin", rendezvous=None, peers=(Address(self._user.villager.ip, 7070),))
         self._case.pass_time(1)

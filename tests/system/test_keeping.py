@@ -65,6 +65,38 @@ class KeepingTests(SystemTests):
         self.assertEqual([said["text"] for said in self.history("bob")], [f"message {n}" for n in (1, 2, 3)])
         self.assertEqual([said["state"] for said in self.history("alice")], ["confirmed"] * 3)
 
+    def test_courier(self) -> None:
+        """The relay keeps what alice writes to bob; both are killed; bob reads it once while she is gone."""
+        relay, alice, bob = (self.start(name) for name in ("relay", "alice", "bob"))
+        alice.until("relay@lobby is linked")
+        bob.until("relay@lobby is linked")
+        # A card is needed to seal something, and comes with what is said.
+        alice.say("/msg @bob good morning")
+        alice.until("@bob@lobby: confirmed through relay@lobby")
+        self.kill(bob)
+        alice.say("/msg @bob see you at noon")
+        alice.until("@bob@lobby: relay@lobby keeps a copy, and hands it over also while you are away$")
+        self.kill(alice, relay)
+        relay = self.start("relay")
+        relay.until("Type /help")
+        relay.say("/status")
+        relay.until(r"As a courier you keep 1 message \(\d+ kB\) for peers that are away \(1\)")
+        bob = self.start("bob")
+        bob.until(r"alice@lobby \(via relay@lobby\) to @bob@lobby: see you at noon$")
+        self.kill(bob)
+        alice = self.start("alice")
+        alice.until("1 message from before waits for its destination")
+        alice.until(r"@bob@lobby: confirmed through relay@lobby in")
+        bob = self.start("bob")
+        bob.until("relay@lobby is linked")
+        bob.say("/history alice")
+        bob.until(r"alice@lobby .*to you: see you at noon$")
+        self.assertEqual([said["text"] for said in self.history("bob")], ["good morning", "see you at noon"])
+        relay.say("/status")
+        relay.until(
+            r"As a courier you keep 0 messages \(0 B\) for peers that are away \(0\); handed over: 1\."
+        )
+
     def test_two_in_one_folder(self) -> None:
         """A second program in one folder is told the process that is there, wherever their pid files are."""
         folder = str(self.machine.folder / "data")
