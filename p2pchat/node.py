@@ -30,7 +30,7 @@ from p2pchat.links.link import Link
 from p2pchat.links.neighbour import Neighbour
 from p2pchat.links.switchboard import Switchboard
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
-from p2pchat.protocol.messages import COURIER, FEATURES, Message, Metrics
+from p2pchat.protocol.messages import COURIER, FEATURES, PAST, Message, Metrics
 from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
 from p2pchat.rendezvous.client import Registered
 from p2pchat.rendezvous.registration import Registration
@@ -121,7 +121,7 @@ class Node(MultiService):
             port=settings.port,
             interface=settings.interface,
             tls=None if keys is None else keys.tls,
-            features=FEATURES if self.router.courier is None else (*FEATURES, COURIER),
+            features=self._features(),
         )
         self.switchboard.setServiceParent(self)
         self.gate.begin()
@@ -393,6 +393,12 @@ class Node(MultiService):
         return True
 
     # Inside.
+
+    def _features(self) -> tuple[str, ...]:
+        """Return what we offer in our greeting."""
+        past = () if self.router.past is None else (PAST,)
+        courier = () if self.router.courier is None else (COURIER,)
+        return (*FEATURES, *past, *courier)
 
     def _cast_sent(self, took: int, to: ToNamespace | ToAll, payload: str) -> int:
         self._telling.cast_sent(self._new_id(), str(to), payload, took)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from msgspec import UNSET
+from msgspec.structs import replace
 from twisted.logger import Logger
 
 from p2pchat import events
@@ -104,7 +106,8 @@ class Telling:
         if message.time_ms is UNSET or not self._store.is_lasting:
             return None
         age_s = (self._store.now_ms() - message.time_ms) / 1000
-        return age_s if age_s >= LATE_S else None
+        is_past = isinstance(message, Pub) and message.past is not UNSET
+        return max(0.0, age_s) if age_s >= LATE_S or is_past else None
 
     def after_all(self, then: Callable[[], None]) -> None:
         """Go on once all that arrived before is written down."""
@@ -149,6 +152,22 @@ class Telling:
     def held(self, delivery: Delivery) -> None:
         """Tell that one more courier keeps a copy of a message."""
         self.tell(events.MessageHeld(delivery.msg_id, delivery.dst, delivery.couriers))
+
+    def keep_cast(self, message: Pub) -> None:
+        """Keep a message to many for those who come later, if it is to our namespace and signed."""
+        is_signed = message.sealed is not UNSET or message.sig is not UNSET
+        if message.dst == f"#{self._own.namespace}" and is_signed:
+            self._store.keep_cast(encode(replace(message, past=UNSET)).decode())
+
+    def casts(self) -> list[Pub]:
+        """Return what is kept so, oldest first."""
+        kept = []
+        for line in self._store.casts():
+            with suppress(ProtocolError):
+                message = decode(line.encode())
+                if isinstance(message, Pub):
+                    kept.append(message)
+        return kept
 
     # What is kept for others: `routing.courier.Custody`.
 

@@ -106,6 +106,13 @@ class Station:
     def held(self, delivery: Delivery) -> None:
         """Nobody watches."""
 
+    def keep_cast(self, message: Pub) -> None:
+        """Nothing is written down."""
+
+    def casts(self) -> list[Pub]:
+        """There are none."""
+        return []
+
     def keep_load(self, load: Load, for_s: float, then: Callable[[], None]) -> None:
         """Nothing is written down."""
         then()

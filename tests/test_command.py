@@ -51,6 +51,7 @@ class SimulateOptionsTests(SynchronousTestCase):
             "power-cuts": ("5", 5.0),
             "absences": ("0.1", 0.1),
             "keepers": ("0.75", 0.75),
+            "leavers": ("0.3", 0.3),
             "loss-of-links": ("2", 2.0),
             "partition": ("0.5", 0.5),
             "outage": ("3", 3.0),

@@ -10,6 +10,7 @@ from p2pchat.addresses import Address
 from p2pchat.protocol.names import PeerId
 from p2pchat.protocol.protection import Protection
 from p2pchat.routing.deposits import KEEP_S
+from p2pchat.trust.namespacekey import NamespaceKey
 from p2pchat.trust.pins import Pins
 from tests.keys import keys_of
 from tests.village import MORNING_MS, NodeTestCase, Villager
@@ -25,13 +26,14 @@ class CourierTestCase(NodeTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.pins: dict[str, Pins] = {}
+        self.namespace_key: NamespaceKey | None = None
         self.rendezvous()
 
     def resident(self, name: str, ip: str = "", **settings: Any) -> Villager:
         """Start a peer, or start it again."""
         own = PeerId(f"{name}@UnB")
         pins = self.pins.setdefault(name, Pins())
-        keys = keys_of(own, pins=pins, now_ms=self.now_ms)
+        keys = keys_of(own, pins=pins, now_ms=self.now_ms, namespace_key=self.namespace_key)
         villager = self.make(name, ip or f"10.0.1.{ord(name[0])}", keys, **settings)
         villager.node.startService()
         return villager

@@ -251,7 +251,7 @@ def _forgive_hello(fields: dict[str, Any]) -> None:
 
 def _forgive_seal(fields: dict[str, Any]) -> None:
     """Drop what is of no use for section 11: others may mean something else by those names."""
-    _keep_strings(fields, ("sealed", "key", "sig", "courier", "receipt"))
+    _keep_strings(fields, ("sealed", "key", "sig", "courier", "receipt", "past"))
     time_ms = fields.get("time_ms", 0)
     if type(time_ms) is not int or not 0 <= time_ms < 2**53:
         del fields["time_ms"]

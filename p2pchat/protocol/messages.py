@@ -165,6 +165,7 @@ class Pub(_Wire, frozen=True, tag="PUB", gc=False):
 
     :param sealed: as in `Send`, for those who have the key of the namespace.
     :param time_ms: as in `Send`; so are *key* and *sig*.
+    :param past: where it was said before who gets it came: the msg_id of the `Latest` that asked for it.
     """
 
     msg_id: MsgId
@@ -177,6 +178,7 @@ class Pub(_Wire, frozen=True, tag="PUB", gc=False):
     time_ms: Milliseconds | UnsetType = UNSET
     key: str | UnsetType = UNSET
     sig: str | UnsetType = UNSET
+    past: str | UnsetType = UNSET
 
     @property
     def said(self) -> tuple[str | UnsetType, ...]:
@@ -281,6 +283,18 @@ class Held(_Wire, frozen=True, tag="HELD", gc=False):
     ttl: int = PLAIN_TTL
 
 
+class Latest(_Wire, frozen=True, tag="LATEST", gc=False):
+    """What was said last to a namespace? It is answered by as many `Pub`, with its msg_id (section 12.5).
+
+    :param dst: the namespace, as in ``#UnB``.
+    """
+
+    msg_id: MsgId
+    src: Address
+    dst: Address
+    ttl: int = PLAIN_TTL
+
+
 class MetricsReq(_Wire, frozen=True, tag="METRICS_REQ", gc=False):
     """How do you see this link? (section 4)"""
 
@@ -370,6 +384,7 @@ Message = (
     | TtlExpired
     | Hold
     | Held
+    | Latest
     | MetricsReq
     | Metrics
     | Error
@@ -383,6 +398,9 @@ FEATURES = ("ack", "relay", "who_has", "metrics")
 
 #: The feature of those that keep messages for peers that are away (section 12.4).
 COURIER = "courier"
+
+#: The feature of those that tell newcomers what was said last to their namespace (section 12.5).
+PAST = "past"
 
 #: The feature that makes a link go on in TLS, where both ends list it (section 3).
 TLS = "tls"

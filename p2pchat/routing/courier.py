@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from p2pchat.protocol.codec import check_size
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
-from p2pchat.protocol.messages import ORIGIN_TTL, Ack, Held, Hold, Send
+from p2pchat.protocol.messages import ORIGIN_TTL, Ack, Held, Hold, Pub, Send
 from p2pchat.protocol.names import PeerId
 from p2pchat.protocol.protection import Protection
 from p2pchat.routing.delivery import Delivery, State
@@ -256,6 +256,9 @@ class Courier:
 
     def held(self, delivery: Delivery) -> None:
         """A courier gives nothing to another one."""
+
+    def keep_cast(self, message: Pub) -> None:
+        """A courier says nothing to many."""
 
     def warn(self, peer_id: PeerId, text: str) -> None:
         """There are no warnings."""

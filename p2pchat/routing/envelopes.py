@@ -78,8 +78,12 @@ class Envelopes:
             return Protection.SEALED
         return Protection.NONE if delivery.wrapped.sig is UNSET else Protection.SIGNED
 
-    def write_cast(self, to: ToNamespace | ToAll, payload: str) -> Iterator[tuple[Neighbour, bytes | None]]:
-        """Return each neighbour that a message to many is for, and the line; None where it may not have it.
+    def write_cast(
+        self, to: ToNamespace | ToAll, payload: str
+    ) -> tuple[Pub, Iterator[tuple[Neighbour, bytes | None]]]:
+        """Return a message to many as our own kind gets it, and each neighbour that it is for.
+
+        With each comes its line; None where it may not have it.
 
         :raises ProtocolError: it is too long, or holds half a character.
         """
@@ -89,7 +93,7 @@ class Envelopes:
         ours, plain = encode(message), encode_plain(bare)
         # A plain peer cannot open what is sealed, and the text must not go round without that.
         for_plain = plain if message.sealed is UNSET else None
-        return (
+        return message, (
             (near, for_plain if near.plain else ours)
             for near in list(self._hood.neighbours.values())
             if not near.plain or _concerns(near, to)

@@ -11,6 +11,7 @@
       Relay          messages of others to one peer: passed on, refused
       Returns        what goes back: ACKs, ERRORs, relay reports
       Flood          messages of others to many
+      Past           what was said to our namespace before
       Discovery      WHO_HAS, asked and answered
       Neighbourhood  what they share: neighbours, routes, quotas, counters
 """
@@ -29,6 +30,7 @@ from p2pchat.protocol.messages import (
     Error,
     Held,
     Hold,
+    Latest,
     Message,
     Pub,
     RelayFail,
@@ -48,6 +50,7 @@ from p2pchat.routing.envelopes import Envelopes, is_straight
 from p2pchat.routing.flood import Flood
 from p2pchat.routing.neighbourhood import HOLD_S, Neighbour, Neighbourhood, Tally, hops_of
 from p2pchat.routing.outbox import EXPIRY_S
+from p2pchat.routing.past import Found, Past
 from p2pchat.routing.relay import Relay
 from p2pchat.routing.returns import Returns
 from p2pchat.routing.routes import Routes
@@ -85,6 +88,9 @@ class House(Outcomes, Custody, Protocol):
     def after_all(self, then: Callable[[], None]) -> None:
         """Call *then* once all that arrived before is written down."""
 
+    def casts(self) -> list[Pub]:
+        """Return the last messages to our namespace that were kept, as they came, oldest first."""
+
     def seek(self, dst: PeerId) -> None:
         """Try to get a link with *dst*, if it is known where it is."""
 
@@ -99,7 +105,8 @@ class Router:
     :param now: monotonic seconds.
     :param new_id: makes a msg_id.
     :param trust: seals, signs and checks; None: nobody does.
-    :param keeps: messages of ours that cannot be delivered wait until they can.
+    :param keeps: messages of ours that cannot be delivered wait until they can, and newcomers are told what
+        was said last.
     :param carries: with that, others keep copies of them, and we keep those of others.
     """
 
@@ -127,6 +134,7 @@ class Router:
         if keeps and carries:
             self.courier = Courier(self.hood, self.discovery, house, self._trust)
             self.deposits = Deposits(self.hood, self.envelopes, self._trust, house.held)
+        self.past = Past(self.hood, self._trust, house.casts, self._show_past) if keeps else None
         keep_s = EXPIRY_S if keeps else 0.0
         self.sender = Sender(
             self.hood,
@@ -154,6 +162,7 @@ class Router:
             TtlExpired: self._on_report,
             Hold: self._on_hold,
             Held: self._on_held,
+            Latest: self._on_latest,
             Error: self._on_error,
         }
 
@@ -194,6 +203,8 @@ class Router:
             "casts_remembered": self.flood.remembered,
             "messages_seen": len(self._seen),
             "complaints_not_shown": self.complaints.refused,
+            "casts_past_waiting": 0 if self.past is None else len(self.past),
+            "casts_past_refused": 0 if self.past is None else self.past.refused,
             "messages_with_couriers": 0 if self.deposits is None else len(self.deposits),
             **({} if self.courier is None else self.courier.sizes()),
         }
@@ -239,6 +250,8 @@ class Router:
         self.sender.settling.neighbour_up(neighbour)
         if self.courier is not None:
             self.courier.neighbour_up(neighbour)
+        if self.past is not None:
+            self.past.neighbour_up(neighbour)
 
     def noticed(self, peer_id: PeerId) -> None:
         """It is known anew where a peer is: what is kept for it is tried."""
@@ -252,6 +265,8 @@ class Router:
             sender.neighbour_down(neighbour, why)
         if self.deposits is not None:
             self.deposits.neighbour_down(neighbour)
+        if self.past is not None:
+            self.past.neighbour_down()
         self.relay.neighbour_down(neighbour)
 
     def link_lost(self, neighbour: Neighbour, why: str) -> None:
@@ -282,6 +297,8 @@ class Router:
             self.courier.tick()
         if self.deposits is not None:
             self.deposits.tick()
+        if self.past is not None:
+            self.past.tick()
         self.relay.tick()
         self.flood.tick()
         self.discovery.tick()
@@ -324,6 +341,9 @@ class Router:
         if message.src == self._own and not neighbour.plain:
             self.tally.duplicates += 1  # our own words come back
             return
+        if message.past is not UNSET:
+            self._on_past(neighbour, message)
+            return
         self._refuse_forged(message)
         if message.src != neighbour.peer_id:
             self._learn(neighbour, message.src, message.ttl)
@@ -343,8 +363,22 @@ class Router:
         if opened is None:
             self.tally.not_for_us += 1
         else:
-            self._show_once(neighbour, opened, protection)
+            self._show_once(neighbour, opened, protection, message)
         self.flood.on_pub(neighbour, message, line)
+
+    def _on_past(self, neighbour: Neighbour, message: Pub) -> None:
+        if self.past is not None:
+            try:
+                self.past.on_pub(neighbour, message)
+            except ProtocolError as problem:
+                self._count_forged(neighbour, problem)
+
+    def _show_past(self, found: Found) -> None:
+        self._show_once(found.neighbour, found.opened, found.protection, found.wire)
+
+    def _on_latest(self, neighbour: Neighbour, message: Latest, line: bytes) -> None:
+        if self.past is not None:
+            self.past.on_latest(neighbour, message)
 
     def _unwrap(self, neighbour: Neighbour, message: Send) -> tuple[Send, Protection]:
         """Read what came over relays; a neighbour that brings much that is forged is read slower."""
@@ -426,8 +460,13 @@ class Router:
             detail = f"{self._own} is this peer itself and did not say that"
             raise ProtocolError(ErrorCode.UNAUTHORIZED, detail, ref=message.msg_id)
 
-    def _show_once(self, neighbour: Neighbour, message: Send | Pub, protection: Protection) -> None:
-        """Show a message that was not shown yet, and confirm it once it is sure that it is not lost here."""
+    def _show_once(
+        self, neighbour: Neighbour, message: Send | Pub, protection: Protection, wire: Pub | None = None
+    ) -> None:
+        """Show a message that was not shown yet, and confirm it once it is sure that it is not lost here.
+
+        :param wire: one to many as it came, so that others can be told of it.
+        """
         # Some plain clients count seconds for a msg_id, so theirs is not enough (9.13). Whether a source
         # behind a relay is one of them is not known here.
         by_text = neighbour.plain or neighbour.peer_id != message.src
@@ -435,6 +474,8 @@ class Router:
         def written(is_new: bool) -> None:
             if is_new:
                 self.tally.received += 1
+                if wire is not None:
+                    self._house.keep_cast(wire)
             else:
                 self.tally.duplicates += 1  # an earlier run has shown it
             self._confirm(neighbour, message)

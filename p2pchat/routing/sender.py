@@ -84,7 +84,7 @@ class Sender:
 
         :raises ProtocolError: it is too long, or holds half a character.
         """
-        lines = self._envelopes.write_cast(to, payload)
+        message, lines = self._envelopes.write_cast(to, payload)
         self._tally.cast += 1
         took = 0
         for neighbour, line in lines:
@@ -94,6 +94,8 @@ class Sender:
                 continue
             self._warn_if_long(neighbour, line)
             took += neighbour.write(line)
+        if took:
+            self._outcomes.keep_cast(message)
         return took
 
     # What happens around us.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from p2pchat.language import tr
+from p2pchat.protocol.messages import Pub
 from p2pchat.protocol.names import PeerId
 from p2pchat.routing.delivery import Deliveries, Delivery, State
 from p2pchat.routing.deposits import Deposits
@@ -42,6 +43,9 @@ class Outcomes(Protocol):
 
     def held(self, delivery: Delivery) -> None:
         """One more courier keeps a copy of a message that waits."""
+
+    def keep_cast(self, message: Pub) -> None:
+        """Keep a message to many, as it went out or came in, for those who come later."""
 
     def warn(self, peer_id: PeerId, text: str) -> None:
         """Tell the user something about a message to a peer."""

@@ -198,8 +198,9 @@ class Ledger:
             self._violated("shown once", f"{_key(said.text)} for {said.to} to {person.own} again")
             return
         said.shown_to.add(person.reader)
-        times = self.cast_delivery_s if said.is_cast else self.delivery_s
-        times.append(self._now() - said.said_at_s)
+        if not (said.is_cast and event.late_s is not None):  # else it was said before somebody came
+            times = self.cast_delivery_s if said.is_cast else self.delivery_s
+            times.append(self._now() - said.said_at_s)
         if event.hops is not None and not said.is_cast:
             self.hops.append(event.hops)
 

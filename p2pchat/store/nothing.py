@@ -51,6 +51,13 @@ class Nothing:
         """There is nothing."""
         return []
 
+    def keep_cast(self, line: str) -> None:
+        """Keep nothing."""
+
+    def casts(self) -> list[str]:
+        """There is nothing."""
+        return []
+
     def latest(self, conversation: str | None, n: int) -> Deferred[list[Entry]]:
         """There is nothing."""
         return succeed([])

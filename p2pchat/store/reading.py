@@ -22,6 +22,11 @@ def carried(db: sqlite3.Connection) -> list[Carried]:
     return [Carried(*row) for row in db.execute(sql)]
 
 
+def casts(db: sqlite3.Connection) -> list[str]:
+    """Return the lines that were said to our namespace and are kept for others, oldest first."""
+    return [line for (line,) in db.execute("SELECT line FROM casts ORDER BY seq")]
+
+
 def latest(db: sqlite3.Connection, conversation: str | None, n: int) -> list[Entry]:
     """Return the last entries, of one conversation or of all, oldest first."""
     where, values = ("", []) if conversation is None else ("WHERE conversation = ?", [storable(conversation)])

@@ -41,8 +41,14 @@ FORGET_S = 60.0
 #: Days for which history is kept unless told otherwise.
 KEEP_DAYS = 365
 
+#: Lines that were said to our namespace and are kept for those who come later, and their characters in all.
+MAX_CASTS = 50
+MAX_CASTS_SIZE = 256 * 1024
+
 #: Codes of SQLite that say that the file itself is wrong.
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+_KEEP_CASTS = partial(writing.keep_casts, most=MAX_CASTS)
 
 _T = TypeVar("_T")
 
@@ -87,6 +93,7 @@ class SqliteStore:
         self._open: dict[str, Outgoing] = {}
         #: The same for those of others that we keep.
         self._carried: dict[str, Carried] = {}
+        self._casts: deque[str] = deque()
         self._waiting: deque[Write] = deque()
         self._is_writing = False
         #: When a disk that failed is tried again; None while all is well.
@@ -113,16 +120,12 @@ class SqliteStore:
         self._keep = partial(writing.keep, own=own, has_history=self._keeps_history)
         self._threads.start()
         try:
-            waiting = self._open_database()
+            self._open_database()
         except schema.TooNew as problem:
             self._is_off = True
             self._trouble(_unusable(self._database.name, problem))
         except (OSError, sqlite3.Error) as problem:
             self._suspend(problem)
-        else:
-            self._open = {message.msg_id: message for message in waiting}
-            assert self._db is not None, "it was opened"
-            self._carried = {carried.msg_id: carried for carried in reading.carried(self._db)}
         return [*self._open.values()]
 
     # What is written.
@@ -163,6 +166,21 @@ class SqliteStore:
     def carried(self) -> list[Carried]:
         """Return what is kept so, oldest first."""
         return [*self._carried.values()]
+
+    def keep_cast(self, line: str) -> None:
+        """Keep a line that was said to our namespace, for those who come later."""
+        if self._keeps_history:
+            self._casts.append(line)
+            self._limit_casts()
+            self._write(Write(_KEEP_CASTS, line, nobody))
+
+    def casts(self) -> list[str]:
+        """Return the last of these, oldest first."""
+        return [*self._casts]
+
+    def _limit_casts(self) -> None:
+        while len(self._casts) > MAX_CASTS or sum(map(len, self._casts)) > MAX_CASTS_SIZE:
+            self._casts.popleft()
 
     def read_all(self) -> None:
         """Note that the user has seen all that came so far."""
@@ -376,21 +394,24 @@ class SqliteStore:
 
     # The database.
 
-    def _open_database(self) -> list[Outgoing]:
+    def _open_database(self) -> None:
         """Open it; set it aside and begin anew where it is damaged.
 
         :raises OSError, sqlite3.Error: that is not possible.
         :raises TooNew: it is not for us.
         """
         try:
-            return reading.outbox(self._connect())
+            db = self._connect()
+            self._open = {message.msg_id: message for message in reading.outbox(db)}
+            self._carried = {carried.msg_id: carried for carried in reading.carried(db)}
+            self._casts = deque(reading.casts(db) if self._keeps_history else [])
+            self._limit_casts()
         except sqlite3.Error as problem:
             if not _is_damage(problem):
                 self._disconnect()
                 raise
-            aside = self._begin_anew([], [])
+            aside = self._begin_anew([*self._open.values()], self.carried())
             self._trouble(_damaged(self._database.name, problem, aside))
-            return []
 
     def _connect(self) -> sqlite3.Connection:
         db = self._database.connect()

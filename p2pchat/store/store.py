@@ -57,6 +57,12 @@ class Store(Protocol):
     def carried(self) -> list[Carried]:
         """Return what is kept so, oldest first."""
 
+    def keep_cast(self, line: str) -> None:
+        """Keep a line that was said to our namespace, for those who come later."""
+
+    def casts(self) -> list[str]:
+        """Return the last of these, oldest first: `sqlite.MAX_CASTS` at most, and so many characters."""
+
     def latest(self, conversation: str | None, n: int) -> Deferred[list[Entry]]:
         """Return the last *n* entries, of one conversation or of all, oldest first.
 

@@ -88,6 +88,13 @@ def carry(execute: Execute, changes: list[tuple[str, Carried | None]]) -> list[N
     return [None] * len(changes)
 
 
+def keep_casts(execute: Execute, lines: list[str], most: int) -> list[None]:
+    """Write down what was said to our namespace, and forget all but so many of the last."""
+    _insert(execute, "INTO casts (line)", [(storable(line),) for line in lines])
+    execute("DELETE FROM casts WHERE seq <= (SELECT max(seq) FROM casts) - ?", (most,))
+    return [None] * len(lines)
+
+
 def settle(execute: Execute, outcomes: list[tuple[str, Outcome]]) -> list[None]:
     """Write down what became of messages of ours, by their msg_ids."""
     rows = [

@@ -342,8 +342,8 @@ class Seals:
 
     def _is_known_whether_shown(self, message: Send | Pub, time_ms: int) -> bool:
         """Whether a message is late, and none that we have forgotten; it came before if we have shown it."""
-        is_young = time_ms >= self._trust.now_ms() - REMEMBERED_MS
-        return isinstance(message, Send) and is_young and self._remembers()
+        may_be_late = isinstance(message, Send) or message.past is not UNSET
+        return may_be_late and time_ms >= self._trust.now_ms() - REMEMBERED_MS and self._remembers()
 
 
 def _receipt(sig: str) -> bytes:

@@ -60,8 +60,8 @@ FROM_OTHERS: tuple[dict[str, Any], ...] = (
 )
 
 
-#: What couriers say and hear (docs/protocol.md, section 12.4), of which the story knows nothing.
-OF_COURIERS: tuple[dict[str, Any], ...] = (
+#: What couriers and newcomers say and hear (docs/protocol.md, 12.4, 12.5), of which the story knows nothing.
+OF_KEEPERS: tuple[dict[str, Any], ...] = (
     {
         "type": "HOLD",
         "msg_id": "m7",
@@ -77,6 +77,9 @@ OF_COURIERS: tuple[dict[str, Any], ...] = (
     {"type": "SEND", "msg_id": "m8", "src": "erin@UnB", "dst": "alice@UnB", "payload": "", "ttl": 8}
     | {"sealed": "AQ==", "courier": "mallory@UnB"},
     {"type": "ACK", "msg_id": "m7", "from": "erin@UnB", "dst": "mallory@UnB", "ttl": 8, "receipt": "AQ=="},
+    {"type": "LATEST", "msg_id": "q9", "src": "mallory@UnB", "dst": "#UnB", "ttl": 1},
+    {"type": "PUB", "msg_id": "m9", "src": "erin@UnB", "dst": "#UnB", "payload": "before", "past": "id-3"}
+    | {"time_ms": 1767258000000, "key": "AQ==", "sig": "AQ==", "ttl": 1},
 )
 
 #: What rendezvous servers in use answer and ours does not (9.17 to 9.19), and requests that ours refuses.
@@ -112,7 +115,7 @@ def record() -> dict[str, list[bytes]]:
     return {
         "peer": [
             *_few_of_each(each for each in kinds if each[0] in TYPES),
-            *map(_json, FROM_OTHERS + OF_COURIERS),
+            *map(_json, FROM_OTHERS + OF_KEEPERS),
         ],
         "request": [*_few_of_each(each for each in kinds if each[0] in _REQUESTS), *REFUSED_REQUESTS],
         "reply": _few_of_each(each for each in kinds if not each[0]) + _refusals(),

@@ -12,7 +12,7 @@ from p2pchat.addresses import Address
 from p2pchat.links.listener import MAX_STRANGERS
 from p2pchat.links.outgoing import MAX_LINES
 from p2pchat.links.switchboard import MAX_LINKS
-from p2pchat.protocol.messages import COURIER, FEATURES
+from p2pchat.protocol.messages import COURIER, FEATURES, PAST
 from p2pchat.routing import courier, discovery, recent, relay, routes, seen
 from tests.console.users import ConsoleTestCase, steering
 from tests.fuzz.borrowed import borrow, give_back
@@ -47,7 +47,7 @@ GREETINGS: tuple[bytes, ...] = (
     b"",
     line("HELLO", peer_id="peter@UnB", version="1.0", features=["ack"]),
     *(
-        line("HELLO", peer_id=f"{name}@UnB", version="1.0", features=(*FEATURES, COURIER))
+        line("HELLO", peer_id=f"{name}@UnB", version="1.0", features=(*FEATURES, PAST, COURIER))
         for name in ("bob", "mallory", "alice")
     ),
 )

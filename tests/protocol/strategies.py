@@ -62,6 +62,7 @@ MESSAGES: dict[type[m.Message], st.SearchStrategy[m.Message]] = {
         time_ms=TIMES_MS,
         key=SEALS,
         sig=SEALS,
+        past=SEALS,
     ),
     m.WhoHas: st.builds(
         m.WhoHas,
@@ -96,6 +97,7 @@ MESSAGES: dict[type[m.Message], st.SearchStrategy[m.Message]] = {
         ttl=NUMBERS,
     ),
     m.Held: st.builds(m.Held, msg_id=MSG_IDS, src=TEXTS, dst=TEXTS, for_s=SECONDS, reason=TEXTS, ttl=NUMBERS),
+    m.Latest: st.builds(m.Latest, msg_id=MSG_IDS, src=ADDRESSES, dst=ADDRESSES, ttl=NUMBERS),
     m.MetricsReq: st.builds(m.MetricsReq, msg_id=MSG_IDS, src=TEXTS, dst=TEXTS, ttl=NUMBERS),
     m.Metrics: st.builds(
         m.Metrics,

@@ -21,6 +21,7 @@ from p2pchat.protocol.messages import (
     HelloOk,
     HelloReject,
     Hold,
+    Latest,
     Message,
     Metrics,
     MetricsReq,
@@ -112,6 +113,7 @@ LEAST: tuple[tuple[Message, dict[str, Any]], ...] = (
         Held("m"),
         {"type": "HELD", "msg_id": "m", "src": "", "dst": "", "for_s": 0, "reason": "", "ttl": 1},
     ),
+    (Latest("m", "a@n", "#n"), {"type": "LATEST", "msg_id": "m", "src": "a@n", "dst": "#n", "ttl": 1}),
     (MetricsReq("m"), {"type": "METRICS_REQ", "msg_id": "m", "src": "", "dst": "", "ttl": 1}),
     (
         Metrics("m"),
@@ -152,7 +154,7 @@ class WireTests(SynchronousTestCase):
             TYPES,
             {"HELLO", "HELLO_OK", "HELLO_REJECT", "PING", "PONG", "BYE", "BYE_OK", "SEND", "ACK", "PUB"}
             | {"WHO_HAS", "WHO_HAS_HIT", "RELAY_OK", "RELAY_FAIL", "TTL_EXPIRED"}
-            | {"HOLD", "HELD", "METRICS_REQ", "METRICS", "ERROR"},
+            | {"HOLD", "HELD", "LATEST", "METRICS_REQ", "METRICS", "ERROR"},
         )
 
     def test_tests_know_every_type(self) -> None:

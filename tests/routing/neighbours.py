@@ -118,6 +118,7 @@ class House:
         self.complaints: list[Error] = []
         #: Which couriers keep which of our messages, each time that was told.
         self.keepers: list[tuple[Delivery, tuple[PeerId, ...]]] = []
+        self.kept_casts: list[Pub] = []
         #: What is kept for others, by msg_id.
         self.loads: dict[str, Load] = {}
 
@@ -161,6 +162,14 @@ class House:
     def held(self, delivery: Delivery) -> None:
         """Note it."""
         self.keepers.append((delivery, delivery.couriers))
+
+    def keep_cast(self, message: Pub) -> None:
+        """Note it."""
+        self.kept_casts.append(message)
+
+    def casts(self) -> list[Pub]:
+        """Return them."""
+        return self.kept_casts
 
     def keep_load(self, load: Load, for_s: float, then: Callable[[], None]) -> None:
         """Note it."""

@@ -106,7 +106,7 @@ class MessageDefectTests(DefectTestCase):
 
     def test_confirms_what_it_does_not_show(self) -> None:
         """A node that confirms what it never showed is found."""
-        self.patch(Router, "_show_once", lambda router, near, message, _: router._confirm(near, message))
+        self.patch(Router, "_show_once", lambda router, near, message, *_: router._confirm(near, message))
         self.broken(SMALL, "confirmed means shown")
 
     def test_forgets_deliveries(self) -> None:

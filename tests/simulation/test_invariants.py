@@ -71,6 +71,7 @@ EVENTS = {
     "strangers_refused",
     "replays_refused",
     "casts_unreadable",
+    "casts_past_refused",
     "courier_handed_over",
     "courier_refused",
     "courier_expired",

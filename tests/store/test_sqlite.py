@@ -14,7 +14,7 @@ from p2pchat.store import writing
 from p2pchat.store.database import Database, MemoryDatabase, PowerCut
 from p2pchat.store.entries import Arrival, Carried, Cast, Entry, Outcome, Outgoing, State
 from p2pchat.store.schema import MIGRATIONS
-from p2pchat.store.sqlite import FORGET_S, MAX_RENEWALS, RETRY_S, SqliteStore
+from p2pchat.store.sqlite import FORGET_S, MAX_CASTS, MAX_RENEWALS, RETRY_S, SqliteStore
 from p2pchat.store.store import Unreadable
 from tests.store.disks import BadDisk, NoThreads, damage, full
 
@@ -177,6 +177,42 @@ class CarriedTests(StoreTestCase):
         self.assertTrue(store.is_lasting)
         self.close(store)
         self.assertEqual(self.make().carried(), [self.carried(1)])
+
+
+class CastsTests(StoreTestCase):
+    """What was said to our namespace, for those who come later."""
+
+    def test_kept(self) -> None:
+        """The last fifty are there, now and at the next start, with half characters as escapes."""
+        store = self.make()
+        for number in range(MAX_CASTS + 2):
+            store.keep_cast(str(number))
+        expected = [str(number) for number in range(2, MAX_CASTS + 2)]
+        self.assertEqual(store.casts(), expected)
+        self.close(store)
+        store = self.make()
+        self.assertEqual(store.casts(), expected)
+        store.keep_cast("\ud800")
+        self.close(store)
+        self.assertEqual(self.make().casts()[-1], "\\ud800")
+
+    def test_size(self) -> None:
+        """Fewer where they are long."""
+        store = self.make()
+        for number in range(20):
+            store.keep_cast(f"{number} " + "x" * 30_000)
+        self.assertEqual([line.partition(" ")[0] for line in store.casts()], [str(n) for n in range(12, 20)])
+        self.close(store)
+        self.assertEqual(len(self.make().casts()), 8)
+
+    def test_no_history(self) -> None:
+        """Without history there are none, whatever an earlier run has kept."""
+        store = self.make()
+        store.keep_cast("1")
+        self.close(store)
+        store = self.make(keeps_history=False)
+        store.keep_cast("2")
+        self.assertEqual(store.casts(), [])
 
 
 class OnceTests(StoreTestCase):
