@@ -88,8 +88,8 @@ def encode_plain(message: Message) -> bytes:
     """
     if message.ttl != PLAIN_TTL:
         message = msgspec.structs.replace(message, ttl=PLAIN_TTL)
-    if isinstance(message, Send) and message.attempt is not msgspec.UNSET:
-        message = msgspec.structs.replace(message, attempt=msgspec.UNSET)
+    if isinstance(message, Send) and (message.attempt, message.after) != (msgspec.UNSET, msgspec.UNSET):
+        message = msgspec.structs.replace(message, attempt=msgspec.UNSET, after=msgspec.UNSET)
     return _ascii(encode(message))
 
 
@@ -119,7 +119,8 @@ def pass_on_plain(line: bytes, message: Message) -> bytes:
     """
     fields = _fields(line) | msgspec.to_builtins(message, str_keys=True, enc_hook=str)
     fields["ttl"] = PLAIN_TTL
-    fields.pop("attempt", None)
+    for name in ("attempt", "after"):
+        fields.pop(name, None)
     return _fitting(_ascii(_encoder.encode(fields) + b"\n"))
 
 
@@ -251,7 +252,7 @@ def _forgive_hello(fields: dict[str, Any]) -> None:
 
 def _forgive_seal(fields: dict[str, Any]) -> None:
     """Drop what is of no use for section 11: others may mean something else by those names."""
-    _keep_strings(fields, ("sealed", "key", "sig", "courier", "receipt", "past"))
+    _keep_strings(fields, ("sealed", "key", "sig", "after", "courier", "receipt", "past"))
     time_ms = fields.get("time_ms", 0)
     if type(time_ms) is not int or not 0 <= time_ms < 2**53:
         del fields["time_ms"]

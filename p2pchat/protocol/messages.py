@@ -115,6 +115,8 @@ class Send(_Wire, frozen=True, tag="SEND", gc=False):
     :param time_ms: where it is signed and not sealed: when it was said, in ms since 1970.
     :param key: with that, the signing key of src.
     :param sig: with that, the signature.
+    :param after: the msg_id of the one before it to the same destination, where that is not confirmed yet
+        (section 12.1).
     :param courier: who kept it while dst was away, and hands it over now (section 12.4).
     """
 
@@ -129,6 +131,7 @@ class Send(_Wire, frozen=True, tag="SEND", gc=False):
     time_ms: Milliseconds | UnsetType = UNSET
     key: str | UnsetType = UNSET
     sig: str | UnsetType = UNSET
+    after: str | UnsetType = UNSET
     courier: str | UnsetType = UNSET
 
     @property

@@ -6,7 +6,7 @@ already, and whose confirmations must have a receipt that only their destination
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import attrs
@@ -316,14 +316,19 @@ class _SealedAlready(Envelopes):
         """Return the same."""
         return self.bare(delivery)
 
-    def write(self, hop: Neighbour, delivery: Delivery) -> bytes:
+    def write(self, hop: Neighbour, delivery: Delivery, before: Iterator[Delivery]) -> bytes:
         """Return the line of the next copy.
 
         :raises ProtocolError: the next hop could not open what is sealed.
         """
         if hop.plain:
             raise ProtocolError(ErrorCode.UNAUTHORIZED, f"{hop.peer_id} cannot open what is sealed")
-        return super().write(hop, delivery)
+        return super().write(hop, delivery, before)
+
+    def _last(self, delivery: Delivery, before: Iterator[Delivery]) -> Delivery | None:
+        """Return the last one of the same sender."""
+        src = self._loads[delivery.msg_id].hold.src
+        return next((other for other in before if self._loads[other.msg_id].hold.src == src), None)
 
     def signature(self, delivery: Delivery, ack: Ack) -> str:
         """Nobody here knows it."""

@@ -50,6 +50,7 @@ class Deposits:
     Messages to one peer are given to a courier in the order in which they were said, so that it hands them
     over in that order: while one is not taken, those behind it are not offered.
 
+    :param open_to: returns all our messages to a peer that have no outcome, oldest first.
     :param held: told that one more courier keeps a message.
     """
 
@@ -58,11 +59,13 @@ class Deposits:
         hood: Neighbourhood,
         envelopes: Envelopes,
         trust: Trust,
+        open_to: Callable[[str], list[Delivery]],
         held: Callable[[Delivery], None],
     ) -> None:
         self._hood = hood
         self._envelopes = envelopes
         self._trust = trust
+        self._open_to = open_to
         self._held = held
         #: Those that have waited, by msg_id. At most all that have no outcome.
         self._waiting: dict[str, Delivery] = {}
@@ -83,8 +86,7 @@ class Deposits:
 
     def settled(self, delivery: Delivery) -> None:
         """The outcome of a message is known: its copies are of no use."""
-        if self._waiting.pop(delivery.msg_id, None) is None:
-            return
+        self._waiting.pop(delivery.msg_id, None)
         asked = [peer for peer, asked in self._asked.items() if asked.delivery is delivery]
         for peer in dict.fromkeys((*delivery.couriers, *asked)):
             neighbour = self._hood.neighbours.get(peer)
@@ -143,15 +145,24 @@ class Deposits:
         courier = neighbour.peer_id
         if courier in self._asked:
             return
-        blocked: set[PeerId] = set()
-        for delivery in sorted(self._waiting.values(), key=_number):
-            if courier in delivery.couriers or delivery.dst in blocked:
-                continue
-            hold = self._hold(delivery) if self._is_wanted(courier, delivery) else None
+        for dst in dict.fromkeys(delivery.dst for delivery in self._waiting.values()):
+            delivery = self._next(courier, dst)
+            hold = self._hold(delivery) if delivery is not None else None
             if hold is not None and neighbour.write(encode(hold)):
+                assert delivery is not None, "it is what was sealed"
+                self._waiting[delivery.msg_id] = delivery
                 self._asked[courier] = _Asked(delivery, self._hood.now() + ANSWER_S)
                 return
-            blocked.add(delivery.dst)
+
+    def _next(self, courier: PeerId, dst: PeerId) -> Delivery | None:
+        """Return the oldest message to a peer that a courier does not have, if it should have it.
+
+        Also those that are just being tried: what is said after them must not come before them.
+        """
+        for delivery in self._open_to(dst):
+            if courier not in delivery.couriers:
+                return delivery if self._is_wanted(courier, delivery) else None
+        return None
 
     def _is_wanted(self, courier: PeerId, delivery: Delivery) -> bool:
         """Whether a courier should have a copy."""
@@ -179,7 +190,3 @@ class Deposits:
 
     def _take_back(self, neighbour: Neighbour, msg_id: str, dst: str) -> None:
         neighbour.write(encode(Hold(msg_id, str(self._hood.own), dst)))
-
-
-def _number(delivery: Delivery) -> int:
-    return delivery.number

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from p2pchat.language import tr
 from p2pchat.protocol.codec import check_size, encode, encode_plain
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
+from p2pchat.protocol.framing import MAX_LINE
 from p2pchat.protocol.messages import ORIGIN_TTL, Ack, Pub, Send
 from p2pchat.protocol.names import ToAll, ToNamespace
 from p2pchat.protocol.protection import Protection
@@ -53,15 +54,27 @@ class Envelopes:
             )
         return delivery.wrapped
 
-    def write(self, hop: Neighbour, delivery: Delivery) -> bytes:
+    def write(self, hop: Neighbour, delivery: Delivery, before: Iterator[Delivery]) -> bytes:
         """Return the line of the next copy of a message to a next hop.
 
+        :param before: those to the same peer without an outcome that were said before, the last one first.
         :raises ProtocolError: that is a relay, and `wrap` fails.
         """
         message = self.bare(delivery) if hop.peer_id == delivery.dst else self.wrap(delivery)
         if delivery.copies > 1:
             message = replace(message, attempt=delivery.copies)
-        return encode_plain(message) if hop.plain else encode(message)
+        if hop.plain:
+            return encode_plain(message)
+        last = self._last(delivery, before)
+        if last is not None:  # also on one link: there may have been another when that went
+            line = encode(replace(message, after=last.msg_id))
+            if len(line) <= MAX_LINE:
+                return line
+        return encode(message)
+
+    def _last(self, delivery: Delivery, before: Iterator[Delivery]) -> Delivery | None:
+        """Return the message that one has to come after."""
+        return next(before, None)
 
     def signature(self, delivery: Delivery, ack: Ack) -> str:
         """Return the signature that a confirmation must cover: that on the copy which it is about."""

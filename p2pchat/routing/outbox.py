@@ -6,8 +6,9 @@ of, or after a while that grows. Those to one peer go in the order in which they
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Callable
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator
+from heapq import merge
 
 from msgspec import Struct
 
@@ -45,7 +46,7 @@ class Shelf(Struct, eq=False):
     """What waits for one peer, and what is on its way to it. The outbox creates, owns and ends it.
 
     :param waiting: oldest first.
-    :param flying: by msg_id, in the order in which they left.
+    :param flying: by msg_id, in the order in which they were said.
     :param next_at_s: when it is tried again, in seconds of the router's clock; 0 while there is no trouble.
     :param tried_at_s: when the last round began.
     :param rounds: rounds in a row that came to nothing.
@@ -139,6 +140,28 @@ class Outbox:
             other.number < delivery.number for other in (*shelf.waiting[:1], *list(shelf.flying.values())[:1])
         )
 
+    def open_to(self, dst: str) -> list[Delivery]:
+        """Return all messages to a peer that have no outcome, in the order in which they were said."""
+        shelf = self._shelves.get(dst)
+        return [] if shelf is None else sorted((*shelf.flying.values(), *shelf.waiting), key=_number)
+
+    def before(self, delivery: Delivery) -> Iterator[Delivery]:
+        """Yield those to the same peer without an outcome that were said before, the last one first."""
+        shelf = self._shelves.get(delivery.dst)
+        if shelf is not None:
+            waiting = shelf.waiting[: bisect_left(shelf.waiting, delivery.number, key=_number)]
+            older = merge(reversed(shelf.flying.values()), reversed(waiting), key=_number, reverse=True)
+            yield from (other for other in older if other.number < delivery.number)
+
+    def must_wait(self, delivery: Delivery) -> bool:
+        """Whether a message that is sent again would overtake an older one to the same peer.
+
+        Behind one that goes again, too, it may go over the link with that peer itself.
+        """
+        oldest = self._shelves[delivery.dst].waiting[:1]
+        is_behind_waiting = bool(oldest) and oldest[0].number < delivery.number
+        return is_behind_waiting or (delivery.via != delivery.dst and self.is_behind(delivery))
+
     def settled(self, delivery: Delivery) -> None:
         """The outcome of a message is known: the next one may go."""
         shelf = self._shelves.get(delivery.dst)
@@ -209,10 +232,17 @@ class Outbox:
             delivery = shelf.waiting.pop(0)
             if delivery.state is State.WAITING:
                 delivery.begin_again(now_s)
-            shelf.flying[delivery.msg_id] = delivery
+            self._fly(shelf, delivery)
             self._go(delivery)
             if delivery.state is State.WAITING:
                 break  # there was no room for it
+
+    @staticmethod
+    def _fly(shelf: Shelf, delivery: Delivery) -> None:
+        last = next(reversed(shelf.flying.values()), None)
+        shelf.flying[delivery.msg_id] = delivery
+        if last is not None and last.number > delivery.number:  # it waited, and goes again
+            shelf.flying = dict(sorted(shelf.flying.items(), key=lambda item: item[1].number))
 
     def _has_room(self, shelf: Shelf) -> bool:
         """Whether another message may go, and none overtake the one before."""
@@ -223,7 +253,8 @@ class Outbox:
         first = next(iter(shelf.flying.values()))
         if first.state is State.SEEKING or not self._has_way(first):
             return False
-        # On the link with the peer itself nothing is overtaken. A relay may lose one and not the next.
+        # On the link with the peer itself nothing is overtaken. A relay may lose one and not the next, which
+        # waits there then (`order.py`); so there should not be many.
         return first.via == first.dst or not (first.is_late or first.tries > 1)
 
 

@@ -10,6 +10,7 @@
       Envelopes      the form in which they leave: bare, signed, sealed
       Relay          messages of others to one peer: passed on, refused
       Returns        what goes back: ACKs, ERRORs, relay reports
+      Order          messages to us that came too early
       Flood          messages of others to many
       Past           what was said to our namespace before
       Discovery      WHO_HAS, asked and answered
@@ -49,6 +50,7 @@ from p2pchat.routing.discovery import Discovery
 from p2pchat.routing.envelopes import Envelopes, is_straight
 from p2pchat.routing.flood import Flood
 from p2pchat.routing.neighbourhood import HOLD_S, Neighbour, Neighbourhood, Tally, hops_of
+from p2pchat.routing.order import Order
 from p2pchat.routing.outbox import EXPIRY_S
 from p2pchat.routing.past import Found, Past
 from p2pchat.routing.relay import Relay
@@ -133,7 +135,7 @@ class Router:
         self.deposits: Deposits | None = None
         if keeps and carries:
             self.courier = Courier(self.hood, self.discovery, house, self._trust)
-            self.deposits = Deposits(self.hood, self.envelopes, self._trust, house.held)
+            self.deposits = Deposits(self.hood, self.envelopes, self._trust, self._open_to, house.held)
         self.past = Past(self.hood, self._trust, house.casts, self._show_past) if keeps else None
         keep_s = EXPIRY_S if keeps else 0.0
         self.sender = Sender(
@@ -150,6 +152,7 @@ class Router:
         self._house = house
         self._now = now
         self._seen = Seen(now())
+        self._order = Order(now, self._show_once)
         self._sweep_at_s = now()
         self._actions: dict[type[Message], Callable[[Neighbour, Any, bytes], None]] = {
             Send: self._on_send,
@@ -202,12 +205,17 @@ class Router:
             "messages_remembered": self.relay.remembered,
             "casts_remembered": self.flood.remembered,
             "messages_seen": len(self._seen),
+            "messages_early": len(self._order),
+            "messages_early_dropped": self._order.dropped,
             "complaints_not_shown": self.complaints.refused,
             "casts_past_waiting": 0 if self.past is None else len(self.past),
             "casts_past_refused": 0 if self.past is None else self.past.refused,
             "messages_with_couriers": 0 if self.deposits is None else len(self.deposits),
             **({} if self.courier is None else self.courier.sizes()),
         }
+
+    def _open_to(self, dst: str) -> list[Delivery]:
+        return self.sender.settling.open_to(dst)
 
     # The user wants to send.
 
@@ -292,6 +300,7 @@ class Router:
         """Do what is due; to be called several times a second."""
         now_s = self._now()
         self._seen.rotate(now_s)
+        self._order.tick()
         self.sender.tick()
         if self.courier is not None:
             self.courier.tick()
@@ -335,7 +344,7 @@ class Router:
         protection = Protection.LINK
         if message.sealed is not UNSET or not is_straight(neighbour, message):
             message, protection = self._unwrap(neighbour, message)
-        self._show_once(neighbour, message, protection)
+        self._order.take(neighbour, message, protection)
 
     def _on_pub(self, neighbour: Neighbour, message: Pub, line: bytes) -> None:
         if message.src == self._own and not neighbour.plain:

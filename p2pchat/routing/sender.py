@@ -311,7 +311,7 @@ class Sender:
     def _write(self, hop: PeerId, delivery: Delivery) -> bool:
         neighbour = self._hood.neighbours[hop]
         try:
-            line = self._envelopes.write(neighbour, delivery)
+            line = self._envelopes.write(neighbour, delivery, self.settling.before(delivery))
         except ProtocolError:
             return False  # what went to the peer itself may be too much for relays, once it is sealed
         took = neighbour.write(line)

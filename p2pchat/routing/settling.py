@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from p2pchat.language import tr
@@ -166,7 +166,15 @@ class Settling:
 
     def must_wait(self, delivery: Delivery) -> bool:
         """Whether a message that is sent again would overtake an older one to the same peer."""
-        return self._outbox is not None and delivery.via != delivery.dst and self._outbox.is_behind(delivery)
+        return self._outbox is not None and self._outbox.must_wait(delivery)
+
+    def open_to(self, dst: str) -> list[Delivery]:
+        """Return all kept messages to a peer that have no outcome, in the order in which they were said."""
+        return [] if self._outbox is None else self._outbox.open_to(dst)
+
+    def before(self, delivery: Delivery) -> Iterator[Delivery]:
+        """Yield those to the same peer without an outcome that were said before, the last one first."""
+        return iter(()) if self._outbox is None else self._outbox.before(delivery)
 
     # Outcomes.
 

@@ -12,7 +12,7 @@ from p2pchat import casts
 from p2pchat.links import listener, outgoing, switchboard
 from p2pchat.protocol.names import PeerId
 from p2pchat.rendezvous import listing, registry, server
-from p2pchat.routing import courier, delivery, discovery, past, recent, relay, routes, seen
+from p2pchat.routing import courier, delivery, discovery, order, past, recent, relay, routes, seen
 from p2pchat.simulation.residents import Resident
 from p2pchat.store import sqlite
 from p2pchat.trust import pins, replays, trust
@@ -35,6 +35,7 @@ BOUNDS = {
     "courier_bytes": courier.IN_ALL.size,
     "courier_recipients": courier.IN_ALL.messages,
     "courier_receipts": courier.IN_ALL.messages,
+    "messages_early": order.MAX_WAITING,
     "casts_past_waiting": past.ASKED * past.MOST,
     "store_waiting": sqlite.MAX_WAITING,
     "routes": routes.MAX_ROUTES + switchboard.MAX_LINKS,

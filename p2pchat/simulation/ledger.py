@@ -55,6 +55,7 @@ class Said:
     :param msg_id: under which it was sent; empty before.
     :param told_by: the run that told its outcome.
     :param couriers: who keeps a copy, as far as its sender was told.
+    :param number: grows with each text.
     """
 
     sender: Person
@@ -67,6 +68,7 @@ class Said:
     msg_id: str = ""
     told_by: Person | None = None
     couriers: tuple[PeerId, ...] = ()
+    number: int = 0
 
     @property
     def is_cast(self) -> bool:
@@ -102,6 +104,10 @@ class Ledger:
         self.honest: set[str] = set()
         #: Somebody confirms what others said: what is no proof may be wrong.
         self.can_be_forged = False
+        #: Nobody on the way changes the order in which texts arrive.
+        self.is_in_order = False
+        #: The last text that was shown, by source and destination.
+        self._last_shown: dict[tuple[str, str], int] = {}
         self.shown_twice = 0
         #: Texts that were shown and that nobody honest said.
         self.forged = 0
@@ -125,7 +131,7 @@ class Ledger:
 
     def say(self, sender: Person, to: To, text: str) -> Said:
         """Note that somebody says something."""
-        said = Said(sender, to, text, self._now())
+        said = Said(sender, to, text, self._now(), number=len(self._by_key) + 1)
         self._by_key[_key(text)] = said
         return said
 
@@ -198,11 +204,21 @@ class Ledger:
             self._violated("shown once", f"{_key(said.text)} for {said.to} to {person.own} again")
             return
         said.shown_to.add(person.reader)
+        if self.is_in_order and person.keeps and said.sender.keeps and not said.is_cast:
+            self._check_order(person, said)
         if not (said.is_cast and event.late_s is not None):  # else it was said before somebody came
             times = self.cast_delivery_s if said.is_cast else self.delivery_s
             times.append(self._now() - said.said_at_s)
         if event.hops is not None and not said.is_cast:
             self.hops.append(event.hops)
+
+    def _check_order(self, person: Person, said: Said) -> None:
+        """What is kept until it arrives, by somebody who remembers what did, arrives in order."""
+        between = (said.sender.own, person.own)
+        if said.number < self._last_shown.get(between, 0):
+            what = f"{_key(said.text)} of {said.sender.own} for {said.to} after a later one"
+            self._violated("shown in the order in which it was said", what)
+        self._last_shown[between] = max(said.number, self._last_shown.get(between, 0))
 
     def _check_unsaid(self, person: Person, event: events.MessageArrived) -> None:
         """What honest people did not say may be shown as theirs only where it is marked as unsecured."""

@@ -93,6 +93,7 @@ class Simulation:
         self.ledger = Ledger(lambda: self.clock.now_s, self.violated, self._is_kept)
         self.rendezvous = Rendezvous(self.internet)
         self.residents = self._populate(self._reach.told)
+        self.ledger.is_in_order = not plan.liars
         self.ledger.honest.update(resident.own for resident in self.honest)
         self._trace = None if trace_to is None else self._write_to(trace_to)
         self._talk = Talk(plan, self.clock, self.ledger, self.honest, self._random("talk"))
@@ -267,10 +268,13 @@ class Simulation:
         return None if disk is None else disk.has_message(said.sender.own, said.text)
 
     def _is_in_reach(self, said: Said) -> bool:
-        """Whether somebody is linked with the destination of a text who lets it answer for itself.
+        """Whether who delivers a text is in one network with its destination, and that can answer for itself.
 
         Peers without keys answer in its place, and nobody who knows its key believes that.
         """
+        deliverers = {said.sender.own, *said.couriers}
+        if not any(said.to in part and part & deliverers for part in invariants.parts(self.residents)):
+            return False
         keyless = {resident.own for resident in self.residents if resident.locker is None}
         nodes = {resident.own: resident.node for resident in self.residents}
         there = nodes.get(said.to) if isinstance(said.to, PeerId) else None

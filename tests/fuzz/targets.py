@@ -117,7 +117,7 @@ def _writings(write: Any) -> Iterator[bytes]:
 def _for_plain(message: Message) -> Message:
     """Return a message as a plain peer has to read it."""
     if isinstance(message, Send):
-        message = structs.replace(message, attempt=UNSET)
+        message = structs.replace(message, attempt=UNSET, after=UNSET)
     return structs.replace(message, ttl=PLAIN_TTL)
 
 

@@ -45,6 +45,7 @@ MESSAGES: dict[type[m.Message], st.SearchStrategy[m.Message]] = {
         time_ms=TIMES_MS,
         key=SEALS,
         sig=SEALS,
+        after=SEALS,
         courier=SEALS,
     ),
     m.Ack: st.builds(

@@ -126,7 +126,8 @@ class PlainTests(SynchronousTestCase):
             self.assertEqual((plain.count(b"\n"), plain[-1:]), (1, b"\n"))
             self.assertLessEqual(len(plain) - 1, MAX_LINE)
             expected = {**json.loads(line), **json.loads(msgspec.json.encode(message)), "ttl": 1}
-            expected.pop("attempt", None)
+            for name in ("attempt", "after"):
+                expected.pop(name, None)
             self.assertEqual(json.loads(plain), expected)
 
     def test_what_is_missing(self) -> None:

@@ -99,6 +99,22 @@ class GivingTests(DepositsTestCase):
             self.held(carol, delivery)
             self.assertEqual(self.asked(carol), [str(each) for each in range(min(3, number + 2))])
 
+    def test_behind_one_that_is_tried(self) -> None:
+        """One that is just being tried is given first: what was said after it must not come before it."""
+        carol = self.courier(CAROL)
+        relay = self.link(ERIN)
+        self.know(BOB, relay)
+        first = self.say("1")
+        self.say("2")
+        for _ in range(20):
+            if self.house.postponed:
+                break
+            self.advance(1)
+        self.advance(LOOK_S)
+        self.assertEqual(self.asked(carol)[:1], ["1"])
+        self.held(carol, first)
+        self.assertEqual(self.asked(carol), ["1", "2"])
+
     def test_three(self) -> None:
         """Three couriers get a copy; a fourth when one of them is gone."""
         couriers = [self.courier(f"{number}@UnB") for number in range(COURIERS + 1)]

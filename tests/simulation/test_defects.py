@@ -22,6 +22,7 @@ from p2pchat.rendezvous.connection import RequestConnection
 from p2pchat.rendezvous.registration import Registration
 from p2pchat.routing.courier import Courier
 from p2pchat.routing.delivery import Deliveries
+from p2pchat.routing.order import Order
 from p2pchat.routing.outbox import Outbox
 from p2pchat.routing.router import Router
 from p2pchat.routing.sender import Sender
@@ -37,6 +38,10 @@ CHURN = (*SMALL, "--churn", "20")
 OUTAGE = (*SMALL, "--outage", "6", "--minutes", "5")
 RESENT = (*SMALL, "--loss-of-links", "30")
 KEEPING = (*SMALL, "--keepers", "1", "--churn", "8", "--power-cuts", "40", "--messages", "240")
+SHAKEN = (
+    *("--peers", "4", "--minutes", "4", "--topology", "full", "--messages", "600"),
+    *("--keepers", "1", "--loss-of-links", "60"),
+)
 AWAY = (
     *("--peers", "6", "--minutes", "4", "--topology", "full", "--messages", "120"),
     *("--keepers", "1", "--leavers", "0.34", "--absences", "6"),
@@ -139,6 +144,15 @@ class StoreDefectTests(DefectTestCase):
 
         self.patch(SqliteStore, "receive", receive)
         self.broken((*KEEPING, "--loss-of-links", "60", "--minutes", "4"), "shown once")
+
+    def test_overtakes(self) -> None:
+        """A peer that shows what comes, whatever was said before it, is found."""
+
+        def take(order: Order, *given: object) -> None:
+            order._show(*given)  # type: ignore[arg-type]
+
+        self.patch(Order, "take", take)
+        self.broken(SHAKEN, "shown in the order in which it was said")
 
     def test_forgets_what_waits(self) -> None:
         """A store that goes on without having written what is to be sent is found."""

@@ -71,6 +71,7 @@ EVENTS = {
     "strangers_refused",
     "replays_refused",
     "casts_unreadable",
+    "messages_early_dropped",
     "casts_past_refused",
     "courier_handed_over",
     "courier_refused",
