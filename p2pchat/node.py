@@ -31,7 +31,7 @@ from p2pchat.links.neighbour import Neighbour
 from p2pchat.links.switchboard import Switchboard
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.messages import COURIER, FEATURES, PAST, Message, Metrics
-from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
+from p2pchat.protocol.names import Destination, PeerId, ToAll, ToNamespace
 from p2pchat.rendezvous.client import Registered
 from p2pchat.rendezvous.registration import Registration
 from p2pchat.rendezvous.roster import Changes
@@ -235,6 +235,15 @@ class Node(MultiService):
             return False
         self.router.cancel(delivery)
         return True
+
+    def read(self, conversation: Destination | None = None) -> None:
+        """Note that the user has seen what others said in a conversation; None: all of it."""
+        self._telling.read(None if conversation is None else str(conversation))
+
+    @property
+    def unread(self) -> dict[str, int]:
+        """How much came since the start that the user has not seen, by conversation."""
+        return self._telling.unread
 
     def publish(self, to: ToNamespace | ToAll, payload: str) -> Deferred[int]:
         """Send a text to many; fires with the number of neighbours that it went to.

@@ -22,6 +22,9 @@ from p2pchat.store.entries import Arrival, Carried, Cast, Outcome, Outgoing
 from p2pchat.store.store import Store
 from p2pchat.trust.cards import fingerprint
 
+#: Conversations in which it is counted what the user has not seen.
+MAX_UNREAD = 1000
+
 #: Seconds after which it is told when a message was said. Clocks that differ by less do no harm.
 LATE_S = 300.0
 
@@ -52,6 +55,8 @@ class Telling:
         self._store = store
         self._why_not_linked = why_not_linked
         self._is_verified = is_verified
+        #: How much came since the start that the user has not seen, by conversation.
+        self.unread: dict[str, int] = {}
 
     def tell(self, event: events.Event) -> None:
         """Tell all listeners."""
@@ -82,15 +87,19 @@ class Telling:
             src, dst, payload, is_cast, via, is_plain, hops, protection, is_verified, late_s
         )
 
+        conversation = self._conversation(message)
+
         def written(is_new: bool) -> None:
             if is_new:
+                if conversation in self.unread or len(self.unread) < MAX_UNREAD:
+                    self.unread[conversation] = self.unread.get(conversation, 0) + 1
                 self.tell(event)
             then(is_new)
 
         arrival = Arrival(
             msg_id=message.msg_id,
             author=src,
-            conversation=self._conversation(message),
+            conversation=conversation,
             text=payload,
             at_ms=self._store.now_ms(),
             via=str(via),
@@ -100,6 +109,14 @@ class Telling:
             by_text=by_text,
         )
         self._store.receive(arrival, written)
+
+    def read(self, conversation: str | None) -> None:
+        """Note that the user has seen what was said in a conversation; None: in all."""
+        if conversation is None:
+            self.unread.clear()
+        else:
+            self.unread.pop(conversation, None)
+        self._store.read(conversation)
 
     def _late_s(self, message: Send | Pub) -> float | None:
         """Return how long ago a message was said, where that is long: a courier or a relay kept it."""

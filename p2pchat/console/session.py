@@ -337,7 +337,7 @@ class Session:
         match event:
             case events.MessageArrived():
                 self._show(rendering.arrived(event, self._clock_time()))
-                self._node.store.read_all()
+                self._node.read()
             case events.MessageTaken(msg_id=msg_id):
                 self._number(msg_id)  # in the order in which they are said
             case events.MessageSought(msg_id=msg_id, dst=dst):

@@ -54,6 +54,12 @@ class Seen(msgspec.Struct, forbid_unknown_fields=True):
     cursor: str
 
 
+class Read(msgspec.Struct, forbid_unknown_fields=True):
+    """What the user has seen: with whom, or where."""
+
+    conversation: str
+
+
 class Named(msgspec.Struct, forbid_unknown_fields=True):
     """A message of ours."""
 
@@ -108,6 +114,7 @@ class Methods:
             "history": (Asked, self._history),
             "search": (Sought, self._search),
             "unread": (Nothing, self._unread),
+            "read": (Read, self._read),
             "connect": (Peer, self._connect),
             "disconnect": (Peer, self._disconnect),
             "ping": (Peer, self._ping),
@@ -162,7 +169,10 @@ class Methods:
     def _seen(self, params: Seen) -> None:
         self._journal.saw(params.cursor)
         if self._journal.seen == self._journal.next - 1:
-            self._node.store.read_all()
+            self._node.read()
+
+    def _read(self, params: Read) -> None:
+        self._node.read(self._destination(params.conversation))
 
     def _unread(self, _: Nothing) -> Deferred[dict[str, int]]:
         return self._node.store.unread()
@@ -203,6 +213,7 @@ class Methods:
             "open_messages": len(node.router.pending) + node.router.pending.resting,
             "kept_messages": node.router.pending.resting,
             "courier": None if node.router.courier is None else node.router.courier.sizes(),
+            "unread": node.unread,
             "troubles": health.troubles(node),
         }
 

@@ -70,7 +70,7 @@ class Nothing:
         """There is nothing."""
         return succeed([])
 
-    def read_all(self) -> None:
+    def read(self, conversation: str | None) -> None:
         """Keep nothing."""
 
     def unread(self) -> Deferred[dict[str, int]]:

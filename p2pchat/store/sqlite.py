@@ -182,10 +182,10 @@ class SqliteStore:
         while len(self._casts) > MAX_CASTS or sum(map(len, self._casts)) > MAX_CASTS_SIZE:
             self._casts.popleft()
 
-    def read_all(self) -> None:
-        """Note that the user has seen all that came so far."""
+    def read(self, conversation: str | None) -> None:
+        """Note that the user has seen what came so far in a conversation; None: in all."""
         if self._keeps_history:
-            self._write(Write(Alone(writing.read_all), None, nobody))
+            self._write(Write(Alone(partial(writing.read, conversation=conversation)), None, nobody))
 
     def after_all(self, then: Callable[[], None]) -> None:
         """Call *then* when all that was asked before is done."""

@@ -78,8 +78,8 @@ class Store(Protocol):
     def page(self, after: int, n: int) -> Deferred[list[Entry]]:
         """Return the first *n* entries with numbers above *after*."""
 
-    def read_all(self) -> None:
-        """Note that the user has seen all that came so far."""
+    def read(self, conversation: str | None) -> None:
+        """Note that the user has seen what came so far in a conversation; None: in all."""
 
     def unread(self) -> Deferred[dict[str, int]]:
         """Return how many entries of others the user has not seen, by conversation, where there are any."""

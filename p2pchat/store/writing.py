@@ -192,9 +192,10 @@ def index(execute: Execute) -> int:
     ).rowcount
 
 
-def read_all(execute: Execute) -> None:
-    """Write down that the user has seen all."""
-    execute("UPDATE messages SET is_unread = 0 WHERE is_unread", ())
+def read(execute: Execute, conversation: str | None) -> None:
+    """Write down that the user has seen a conversation; None: all."""
+    where, values = ("", []) if conversation is None else (" AND conversation = ?", [storable(conversation)])
+    execute(f"UPDATE messages SET is_unread = 0 WHERE is_unread{where}", values)
 
 
 def forget_shown(execute: Execute, now_ms: int, max_rows: int = MAX_SHOWN) -> tuple[int, int]:

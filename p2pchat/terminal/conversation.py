@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
@@ -82,8 +82,8 @@ class Conversation:
         self._day = ""
         #: msg_id -> our message, as long as its outcome is open.
         self._open: dict[str, Entry] = {}
-        #: Numbers of what was heard and not seen yet.
-        self._unseen: deque[int] = deque()
+        #: Numbers of what was heard and not seen yet, and where it was said.
+        self._unseen: dict[int, str] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -112,8 +112,12 @@ class Conversation:
 
     def see(self, number: int) -> None:
         """The user has seen all up to an entry."""
-        while self._unseen and self._unseen[0] <= number:
-            self._unseen.popleft()
+        for unseen in [unseen for unseen in self._unseen if unseen <= number]:
+            del self._unseen[unseen]
+
+    def see_all_but(self, unread: Collection[str]) -> None:
+        """The user has seen all conversations but some, at another surface."""
+        self._unseen = {number: where for number, where in self._unseen.items() if where in unread}
 
     def open_ends(self) -> list[Entry]:
         """Return our messages whose outcome is not known yet."""
@@ -199,7 +203,7 @@ class Conversation:
         if is_cast:
             head.append(("", f" → {marks.to_whom(data['dst'], is_cast=True)}"))
         entry = self._add(time_ms, [*head, ("", ": ")], _said(data["payload"]), is_heard=True)
-        self._unseen.append(entry.number)
+        self._unseen[entry.number] = _conversation(data)
         return entry
 
     def _cast(self, data: dict[str, Any], time_ms: int) -> Entry:
@@ -260,3 +264,11 @@ def _steady(text: str) -> str:
     # Between letters a joiner is part of how they are written.
     kept = (char for at, char in enumerate(text) if char not in _DRAWN or (at and text[at - 1].isalpha()))
     return "".join(kept)
+
+
+def _conversation(data: dict[str, Any]) -> str:
+    """Return where a message was said, as the peer calls it; the dst of a cast has many forms (9.12)."""
+    dst: str = data["dst"]
+    if not data["is_cast"] or "@" in dst:
+        return f"@{data['src']}"
+    return "*" if dst in ("", "*") else f"#{dst.removeprefix('#')}"

@@ -283,6 +283,8 @@ class Terminal:
         while True:
             self._is_stale.clear()
             self._status = await self._wire.ask("status")
+            if self._past is None and "unread" in self._status:  # a peer of an earlier version does not say
+                self.conversation.see_all_but(self._status["unread"])
             to = self._to
             way = None if to is None else await self._wire.ask("way", to=to)
             if to == self._to:

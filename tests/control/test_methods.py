@@ -8,6 +8,7 @@ from unittest import mock
 
 from twisted.internet.defer import Deferred, TimeoutError, fail
 
+from p2pchat import telling
 from p2pchat.control.rpc import Code
 from p2pchat.links.dialler import DialFailed
 from p2pchat.links.questions import LinkClosed
@@ -82,7 +83,7 @@ class MethodTests(ControlTestCase):
         self.assertEqual(status, {
             "peer_id": "alice@UnB", "port": 7070, "advertised_port": 7070, "neighbours": 1, "known": 1,
             "fingerprint": fingerprint(trust.identity.key), "open_messages": 0, "kept_messages": 0,
-            "courier": None, "troubles": [],
+            "courier": None, "unread": {}, "troubles": [],
         })  # fmt: skip
 
     def test_peers(self) -> None:
@@ -196,6 +197,29 @@ class KeptTests(ControlTestCase):
         self.answer("seen", cursor=hello["cursor"])
         self.assertEqual(self.answer("unread"), {})
         self.assertEqual(len(self.answer("hello")["greeting"]), 1)
+
+    def test_read(self) -> None:
+        """A conversation is read by itself, at whatever surface; what came before this run counts as well."""
+        self.alice.session.close()
+        self.bob.types("/msg @alice olá", "/msg @alice hi", "/msg #UnB all", "/msg * everybody")
+        self.pass_time(1)
+        self.assertEqual(self.answer("status")["unread"], {"@bob@UnB": 2, "#UnB": 1, "*": 1})
+        self.answer("read", conversation="@bob")
+        self.assertEqual(self.answer("status")["unread"], {"#UnB": 1, "*": 1})
+        self.assertEqual(self.answer("unread"), {"#UnB": 1, "*": 1})
+        self.answer("read", conversation="@bob")
+        (answer,) = self.client.asks("read", conversation="bob")
+        self.assertEqual(answer["error"]["code"], Code.PARAMS)
+        self.answer("seen", cursor=self.answer("hello")["cursor"])
+        self.assertEqual((self.answer("status")["unread"], self.answer("unread")), ({}, {}))
+
+    def test_unread_is_bounded(self) -> None:
+        """Of very many conversations it is counted in some."""
+        self.patch(telling, "MAX_UNREAD", 1)
+        self.alice.session.close()
+        self.bob.types("/msg @alice 1", "/msg #UnB 2", "/msg @alice 3")
+        self.pass_time(1)
+        self.assertEqual(self.answer("status")["unread"], {"@bob@UnB": 2})
 
     def test_unreadable(self) -> None:
         """Where the history cannot be read, programs are greeted, and told why they get none."""

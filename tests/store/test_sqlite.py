@@ -179,6 +179,23 @@ class CarriedTests(StoreTestCase):
         self.assertEqual(self.make().carried(), [self.carried(1)])
 
 
+class ReadTests(StoreTestCase):
+    def test_by_conversation(self) -> None:
+        """What is read in one conversation says nothing of others."""
+        store = self.make()
+        for number, conversation in enumerate(("@bob@UnB", "#UnB", "#UnB", "*")):
+            store.receive(arrival(number, conversation=conversation), self.told(""))
+        self.assertEqual(self.successResultOf(store.unread()), {"@bob@UnB": 1, "#UnB": 2, "*": 1})
+        store.read("#UnB")
+        store.read("#Giga")
+        self.assertEqual(self.successResultOf(store.unread()), {"@bob@UnB": 1, "*": 1})
+        self.close(store)
+        store = self.make()
+        self.assertEqual(self.successResultOf(store.unread()), {"@bob@UnB": 1, "*": 1})
+        store.read(None)
+        self.assertEqual(self.successResultOf(store.unread()), {})
+
+
 class CastsTests(StoreTestCase):
     """What was said to our namespace, for those who come later."""
 
@@ -412,7 +429,7 @@ class TogetherTests(StoreTestCase):
         self.threads.is_slow = True
         store.receive(arrival(9), self.told(""))
         store.receive(arrival(1), self.told(""))
-        store.read_all()
+        store.read(None)
         store.receive(arrival(2), self.told(""))
         self.threads.is_slow = False
         self.threads.work()
@@ -720,7 +737,7 @@ class HistoryTests(StoreTestCase):
         self.close(self.store)
         store = self.make()
         self.assertEqual(self.successResultOf(store.unread()), {"@bob@UnB": 3, "#UnB": 1})
-        store.read_all()
+        store.read(None)
         self.assertEqual(self.successResultOf(store.unread()), {})
         store.receive(arrival(6), self.told(""))
         self.close(store)

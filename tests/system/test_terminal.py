@@ -251,6 +251,18 @@ class AttachTests(ScreenTests):
         self.assertLess(rows.index("from the first"), rows.index("2 new messages"))
         self.assertLess(rows.index("2 new messages"), rows.index("while you"))
 
+    def test_seen_elsewhere(self) -> None:
+        """What the user has seen at one terminal is no longer new at another."""
+        first, second = self.attach("alice"), self.attach("alice")
+        for seat in (first, second):
+            seat.sees("linked 1 of 1")
+        self.ask(self.bob, "send", to="@alice", text="hello")
+        for seat in (first, second):
+            seat.sees("bob: hello", "alice@lobby  1 new  linked 1 of 1")
+        first.types("x")
+        for seat in (first, second):
+            seat.until(lambda seat=seat: "1new" not in seat.text(), "nothing new")  # type: ignore[misc]
+
     def test_daemon_ends(self) -> None:
         """When the daemon ends the terminal says so."""
         seat = self.attach("alice")

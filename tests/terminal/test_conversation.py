@@ -187,6 +187,24 @@ class OtherTests(ConversationTestCase):
         self.conversation.see(last)
         self.assertEqual(self.conversation.unseen, 0)
 
+    def test_seen_elsewhere(self) -> None:
+        """What the user has seen at another terminal counts no more, each conversation by itself."""
+        self.told(
+            heard("1"),
+            heard("2", is_cast=True, dst="UnB"),
+            heard("3", is_cast=True, dst=""),
+            heard("4", is_cast=True, dst="alice@UnB", src="zoé@USP"),
+        )
+        for unread, left in (
+            (["@bob@UnB", "#UnB", "*", "@zoé@USP"], 4),
+            (["#UnB", "*", "@zoé@USP"], 3),
+            (["*", "@zoé@USP"], 2),
+            (["@zoé@USP"], 1),
+            ([], 0),
+        ):
+            self.conversation.see_all_but(unread)
+            self.assertEqual(self.conversation.unseen, left, unread)
+
     def test_colours(self) -> None:
         """A peer has the same colour each time, and not all have the same one."""
         styles = set()
