@@ -49,6 +49,15 @@ class CourierTestCase(NodeTestCase):
         self.assert_linked(*residents)
         return residents
 
+    def write_to_bob(self, *texts: str) -> tuple[Villager, Villager]:
+        """Let alice write to bob, who has just left; return her and carol, who keeps it."""
+        alice, bob, carol = self.gather("alice", "bob", "carol")
+        self.leave(bob)
+        for text in texts or ("hi",):
+            alice.node.send(BOB, text)
+        self.pass_time(20)
+        return alice, carol
+
     def kept_by(self, villager: Villager) -> int:
         """How many messages a peer keeps for others."""
         return villager.node.counters()["courier_messages"]
@@ -57,10 +66,7 @@ class CourierTestCase(NodeTestCase):
 class HandingOverTests(CourierTestCase):
     def test_sender_away(self) -> None:
         """Alice writes to bob, who is away, and leaves; bob comes and reads it once; alice hears of that."""
-        alice, bob, carol = self.gather("alice", "bob", "carol")
-        self.leave(bob)
-        alice.node.send(BOB, "see you at noon")
-        self.pass_time(20)
+        alice, carol = self.write_to_bob("see you at noon")
         self.assertEqual([event.couriers for event in alice.told(events.MessageHeld)], [(CAROL,)])
         self.assertEqual(self.kept_by(carol), 1)
         self.leave(alice)
@@ -97,10 +103,7 @@ class HandingOverTests(CourierTestCase):
 
     def test_courier_killed(self) -> None:
         """What a courier keeps is there after it was killed, and what it knows of it, too."""
-        alice, bob, carol = self.gather("alice", "bob", "carol")
-        self.leave(bob)
-        alice.node.send(BOB, "hi")
-        self.pass_time(20)
+        alice, carol = self.write_to_bob()
         self.kill(alice)
         self.kill(carol)
         self.pass_time(600)
@@ -117,11 +120,7 @@ class HandingOverTests(CourierTestCase):
 
     def test_damaged(self) -> None:
         """What cannot be read any more of what a courier kept is dropped, and all else goes on."""
-        alice, bob, carol = self.gather("alice", "bob", "carol")
-        self.leave(bob)
-        for text in ("1", "2", "3"):
-            alice.node.send(BOB, text)
-        self.pass_time(20)
+        alice, carol = self.write_to_bob("1", "2", "3")
         self.kill(alice)
         self.leave(carol)
         db = self.disks[CAROL].connect()
@@ -135,10 +134,7 @@ class HandingOverTests(CourierTestCase):
 
     def test_recipient_killed(self) -> None:
         """Bob is killed right after he has read it, and comes back: it is not shown again."""
-        alice, bob, carol = self.gather("alice", "bob", "carol")
-        self.leave(bob)
-        alice.node.send(BOB, "hi")
-        self.pass_time(20)
+        alice, carol = self.write_to_bob()
         self.leave(alice)
         bob = self.resident("bob")
         really = carol.node.router.courier.on_ack  # type: ignore[union-attr]
@@ -154,10 +150,7 @@ class HandingOverTests(CourierTestCase):
 
     def test_days_later(self) -> None:
         """It is no replay, however much alice has said to bob meanwhile over relays."""
-        alice, bob, carol = self.gather("alice", "bob", "carol")
-        self.leave(bob)
-        alice.node.send(BOB, "hi")
-        self.pass_time(20)
+        alice, carol = self.write_to_bob()
         self.leave(alice)
         self.leave(carol)
         self.pass_time(KEEP_S - 7200)
@@ -169,10 +162,7 @@ class HandingOverTests(CourierTestCase):
 
     def test_too_late(self) -> None:
         """After 48 hours a courier keeps it no longer; its sender does."""
-        alice, bob, carol = self.gather("alice", "bob", "carol")
-        self.leave(bob)
-        alice.node.send(BOB, "hi")
-        self.pass_time(20)
+        alice, carol = self.write_to_bob()
         self.leave(alice)
         self.leave(carol)
         self.pass_time(KEEP_S)
@@ -186,10 +176,7 @@ class HandingOverTests(CourierTestCase):
 
     def test_behind_a_relay(self) -> None:
         """A courier hands over through whoever reaches the recipient."""
-        alice, bob, carol = self.gather("alice", "bob", "carol")
-        self.leave(bob)
-        alice.node.send(BOB, "hi")
-        self.pass_time(20)
+        alice, carol = self.write_to_bob()
         self.leave(alice)
         dave = self.resident("dave", rendezvous=None, peers=(Address(carol.ip, 7070),))
         bob = self.resident("bob", "10.0.7.7", rendezvous=None, peers=(Address(dave.ip, 7070),))
@@ -234,10 +221,8 @@ class KeepingBackTests(CourierTestCase):
 
     def test_cancelled(self) -> None:
         """What is taken back is taken back from couriers; from those that are away it cannot be."""
-        alice, bob, carol = self.gather("alice", "bob", "carol")
-        self.leave(bob)
-        deliveries = [alice.node.send(BOB, text) for text in ("1", "2")]
-        self.pass_time(20)
+        alice, carol = self.write_to_bob("1", "2")
+        deliveries = alice.node.kept()
         self.assertEqual(self.kept_by(carol), 2)
         alice.node.cancel(deliveries[0].msg_id)
         self.pass_time(1)
@@ -248,10 +233,8 @@ class KeepingBackTests(CourierTestCase):
 
     def test_lying_courier(self) -> None:
         """A courier that says that it has handed over something is not believed."""
-        alice, bob, carol = self.gather("alice", "bob", "carol")
-        self.leave(bob)
-        delivery = alice.node.send(BOB, "hi")
-        self.pass_time(20)
+        alice, carol = self.write_to_bob()
+        (delivery,) = alice.node.kept()
         ack = {"type": "ACK", "msg_id": delivery.msg_id, "from": BOB, "src": BOB, "dst": ALICE, "ttl": 8}
         for forged in (ack, ack | {"receipt": "AQ=="}, ack | {"receipt": "AQ==", "sig": "AQ=="}):
             carol.node.neighbours[ALICE].write(json.dumps(forged).encode() + b"\n")
@@ -261,10 +244,8 @@ class KeepingBackTests(CourierTestCase):
 
     def test_lying_relay(self) -> None:
         """Nor is a relay that says so to a courier: only the recipient can make the receipt."""
-        alice, bob, carol = self.gather("alice", "bob", "carol")
-        self.leave(bob)
-        delivery = alice.node.send(BOB, "hi")
-        self.pass_time(20)
+        alice, carol = self.write_to_bob()
+        (delivery,) = alice.node.kept()
         self.leave(alice)
         dave = self.resident("dave")
         self.pass_time(40)

@@ -29,8 +29,11 @@ Milliseconds = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
 Seconds = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
-#: A peer_id (64 + 1 + 64 characters), ``#namespace`` or ``*``.
-Address = Annotated[str, Meta(min_length=1, max_length=129)]
+#: Characters of a peer_id at most: 64 + 1 + 64.
+MAX_ADDRESS = 129
+
+#: A peer_id, ``#namespace`` or ``*``.
+Address = Annotated[str, Meta(min_length=1, max_length=MAX_ADDRESS)]
 
 
 class _Wire(Struct, frozen=True, tag_field="type", gc=False):

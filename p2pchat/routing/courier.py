@@ -146,9 +146,7 @@ class Courier:
             return
         load = Load(message, self._hood.now() + min(float(message.for_s), KEEP_S))
         self._add(load)
-        self._custody.keep_load(
-            load, load.ends_at_s - self._hood.now(), lambda: self._written(neighbour, load)
-        )
+        self._custody.keep_load(load, load.ends_at_s - self._hood.now(), lambda: self._written(load))
 
     def _why_not(self, neighbour: Neighbour, message: Hold) -> ErrorCode | None:
         if message.dst in (message.src, self._hood.own) or not (message.sealed and message.lock):
@@ -170,11 +168,12 @@ class Courier:
         held = Held(message.msg_id, str(self._hood.own), message.src, reason=code.value)
         self._hood.answer(neighbour, held)
 
-    def _written(self, neighbour: Neighbour, load: Load) -> None:
+    def _written(self, load: Load) -> None:
         """It is sure that a message is not lost here: say so, and try to hand it over."""
         if self._loads.get(load.hold.msg_id) is load:  # else it was given up meanwhile
             self._begin(load)
-            if neighbour.peer_id in self._hood.neighbours:
+            neighbour = self._hood.neighbours.get(load.hold.src)
+            if neighbour is not None:
                 self._say_held(neighbour, load)
 
     def _say_held(self, neighbour: Neighbour, load: Load) -> None:

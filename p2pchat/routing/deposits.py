@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from p2pchat.protocol.codec import check_size, encode
 from p2pchat.protocol.errors import ProtocolError
-from p2pchat.protocol.messages import COURIER, Ack, Held, Hold
+from p2pchat.protocol.messages import COURIER, MAX_ADDRESS, Ack, Held, Hold
 from p2pchat.protocol.names import PeerId
 from p2pchat.routing.delivery import Delivery
 from p2pchat.routing.envelopes import Envelopes
@@ -125,7 +125,7 @@ class Deposits:
 
     def on_receipt(self, neighbour: Neighbour, message: Ack) -> None:
         """A courier tells that it has handed over a message whose outcome is known here: it may forget it."""
-        if COURIER in neighbour.features:
+        if COURIER in neighbour.features and 1 <= len(message.from_) <= MAX_ADDRESS:
             self._take_back(neighbour, message.msg_id, message.from_)
 
     def _note(self, delivery: Delivery, courier: PeerId) -> None:

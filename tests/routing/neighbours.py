@@ -19,6 +19,7 @@ from p2pchat.routing.courier import Load
 from p2pchat.routing.delivery import Delivery, State
 from p2pchat.routing.router import Router
 from p2pchat.routing.routes import Route
+from p2pchat.routing.trust import Trust
 
 ALICE = PeerId("alice@UnB")
 BOB = PeerId("bob@UnB")
@@ -199,8 +200,14 @@ class RouterTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.now_s = 1000.0
         self.house = House()
+        self.begin()
+
+    def begin(self, trust: Trust | None = None, **options: bool) -> None:
+        """Begin anew, with somebody who has keys, or with other options."""
         numbers = itertools.count(1)
-        self.router = Router(ALICE, self.house, lambda: self.now_s, lambda: f"a{next(numbers)}")
+        self.router = Router(
+            ALICE, self.house, lambda: self.now_s, lambda: f"a{next(numbers)}", trust, **options
+        )
 
     def advance(self, seconds: float) -> None:
         """Let time pass, a tenth of a second at a time."""

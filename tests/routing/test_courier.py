@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from typing import Any
 
@@ -13,7 +12,6 @@ from p2pchat.protocol.messages import Ack, Hold
 from p2pchat.routing import courier as module
 from p2pchat.routing.courier import Courier, Room
 from p2pchat.routing.deposits import KEEP_S
-from p2pchat.routing.router import Router
 from p2pchat.routing.trust import NoTrust
 from tests.routing.neighbours import ALICE, BOB, CAROL, DAVE, Neighbour, RouterTestCase
 
@@ -33,16 +31,7 @@ class CourierTestCase(RouterTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        numbers = itertools.count(1)
-        self.router = Router(
-            ALICE,
-            self.house,
-            lambda: self.now_s,
-            lambda: f"a{next(numbers)}",
-            Locks(),
-            keeps=True,
-            carries=True,
-        )
+        self.begin(Locks(), keeps=True, carries=True)
         self.bob = self.link(BOB, features=OFFERS)
 
     @property
@@ -84,6 +73,15 @@ class TakingTests(CourierTestCase):
         self.hold("m1")
         self.assertEqual(self.answer(), (900, ""))
         self.assertEqual(self.courier.sizes()["courier_messages"], 1)
+
+    def test_came_again_meanwhile(self) -> None:
+        """A sender that has another link by then hears it over that."""
+        self.house.disk.is_slow = True
+        self.hold("m1")
+        self.router.neighbour_down(self.bob, "gone")
+        old, self.bob = self.bob, self.link(BOB, features=OFFERS)
+        self.house.disk.catch_up()
+        self.assertEqual((old.of_type("HELD"), self.answer()), ([], (1000, "")))
 
     def test_two_days(self) -> None:
         """Nobody has it kept for longer than 48 hours."""
@@ -128,7 +126,7 @@ class TakingTests(CourierTestCase):
 
     def test_not_offered(self) -> None:
         """A peer that is no courier says so."""
-        self.router = Router(ALICE, self.house, lambda: self.now_s, lambda: "id", keeps=True)
+        self.begin(keeps=True)
         bob = self.link(BOB)
         refused = self.refusal_of(bob, "HOLD", msg_id="m1", src=BOB, dst=CAROL, for_s=9)
         self.assertEqual(refused.code, "bad_format")

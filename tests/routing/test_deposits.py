@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 from p2pchat.protocol.messages import Hold, Send
@@ -11,7 +10,6 @@ from p2pchat.routing import deposits as module
 from p2pchat.routing.delivery import Delivery, State
 from p2pchat.routing.deposits import ANSWER_S, COURIERS, KEEP_S, LOOK_S, REFUSED_S
 from p2pchat.routing.outbox import EXPIRY_S
-from p2pchat.routing.router import Router
 from p2pchat.routing.trust import NoTrust
 from tests.routing.neighbours import ALICE, BOB, CAROL, DAVE, ERIN, Neighbour, RouterTestCase
 
@@ -40,16 +38,7 @@ class DepositsTestCase(RouterTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        numbers = itertools.count(1)
-        self.router = Router(
-            ALICE,
-            self.house,
-            lambda: self.now_s,
-            lambda: f"a{next(numbers)}",
-            Sealer(),
-            keeps=True,
-            carries=True,
-        )
+        self.begin(Sealer(), keeps=True, carries=True)
 
     def courier(self, name: str) -> Neighbour:
         """Let a courier be linked."""
@@ -267,4 +256,6 @@ class EndTests(DepositsTestCase):
         carol, relay = self.courier(CAROL), self.link(ERIN)
         for neighbour in (carol, relay):
             self.receive(neighbour, "ACK", msg_id="old", from_=BOB, dst=ALICE, receipt="r", ttl=8)
+        for nobody in ("", "x" * 130):
+            self.receive(carol, "ACK", msg_id="new", from_=nobody, dst=ALICE, receipt="r", ttl=8)
         self.assertEqual((self.taken_back(carol), relay.of_type("HOLD")), (["old"], []))

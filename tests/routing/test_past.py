@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
@@ -11,7 +10,6 @@ from p2pchat.protocol.names import PeerId, ToAll, ToNamespace
 from p2pchat.protocol.protection import Protection
 from p2pchat.routing import past as module
 from p2pchat.routing.past import ASKED, MOST, PAUSE_S, WAIT_S
-from p2pchat.routing.router import Router
 from p2pchat.routing.trust import NoTrust
 from tests.routing.neighbours import ALICE, BOB, CAROL, DAVE, ERIN, Neighbour, RouterTestCase
 
@@ -33,10 +31,7 @@ class PastTestCase(RouterTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        numbers = itertools.count(1)
-        self.router = Router(
-            ALICE, self.house, lambda: self.now_s, lambda: f"a{next(numbers)}", Signatures(), keeps=True
-        )
+        self.begin(Signatures(), keeps=True)
 
     def one(self, name: str = BOB, **more: Any) -> Neighbour:
         """Let somebody be linked who was there before."""
@@ -71,7 +66,7 @@ class AskingTests(PastTestCase):
 
     def test_nothing_kept(self) -> None:
         """Who keeps nothing asks nobody, answers nobody, and takes nothing."""
-        self.router = Router(ALICE, self.house, lambda: self.now_s, lambda: "id", Signatures())
+        self.begin(Signatures())
         bob = self.one()
         self.receive(bob, "LATEST", msg_id="q", src=BOB, dst="#UnB")
         self.tell(bob, "before")
