@@ -148,6 +148,8 @@ class Router:
             self.hood.tally,
             self.deposits,
         )
+        #: Who sends from here: us, and who keeps messages of others.
+        self._senders = [self.sender] if self.courier is None else [self.sender, self.courier.sender]
         self._own = own
         self._house = house
         self._now = now
@@ -325,11 +327,6 @@ class Router:
         for sender in self._senders:
             sender.settling.noticed(dst)
 
-    @property
-    def _senders(self) -> list[Sender]:
-        """Who sends from here: us, and who keeps messages of others."""
-        return [self.sender] if self.courier is None else [self.sender, self.courier.sender]
-
     # Messages that arrived.
 
     def _on_send(self, neighbour: Neighbour, message: Send, line: bytes) -> None:
@@ -350,7 +347,7 @@ class Router:
         if message.src == self._own and not neighbour.plain:
             self.tally.duplicates += 1  # our own words come back
             return
-        if message.past is not UNSET:
+        if message.past is not UNSET and not neighbour.plain:
             self._on_past(neighbour, message)
             return
         self._refuse_forged(message)

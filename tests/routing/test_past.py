@@ -109,6 +109,12 @@ class AskingTests(PastTestCase):
         self.advance(WAIT_S)
         self.assertEqual((self.texts, self.router.sizes()["casts_past_refused"]), ([], 4))
 
+    def test_plain(self) -> None:
+        """A plain peer may mean something else by the name."""
+        erin = self.one(ERIN, plain=True, features=frozenset())
+        self.tell(erin, "hello", src=ERIN, past="tense")
+        self.assertEqual(self.texts, ["hello"])
+
     def test_unsigned(self) -> None:
         """What nobody signed is not shown, nor what is not for our eyes, nor what we said ourselves."""
         bob = self.one()
