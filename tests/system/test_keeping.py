@@ -97,6 +97,16 @@ class KeepingTests(SystemTests):
             r"As a courier you keep 0 messages \(0 B\) for peers that are away \(0\); handed over: 1\."
         )
 
+    def test_newcomer(self) -> None:
+        """Who comes when all is said reads what was said, also from those who were told it themselves."""
+        relay, alice = self.start("relay"), self.start("alice")
+        alice.until("relay@lobby is linked")
+        alice.say("/msg #lobby Welcome")
+        relay.until("alice@lobby to #lobby: Welcome$")
+        self.kill(alice)
+        bob = self.start("bob")
+        bob.until(r"alice@lobby \[said \d+ s ago\] \(via relay@lobby\) to #lobby: Welcome$")
+
     def test_two_in_one_folder(self) -> None:
         """A second program in one folder is told the process that is there, wherever their pid files are."""
         folder = str(self.machine.folder / "data")
