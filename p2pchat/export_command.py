@@ -37,6 +37,10 @@ class ExportOptions(RunningOptions):
         """Print it."""
         assert self.own is not None, "without a name it is refused"
         path = keys_folder(None if self.folder is None else str(self.folder), self.own) / MESSAGES_FILE
+        if not path.exists():
+            told = tr("p2pchat: {peer} has kept nothing here: there is no {file}")
+            print(told.format(peer=self.own, file=path), file=err)
+            return FAILED
         try:
             for entry in _entries(path):
                 print(self._line(entry), file=out)

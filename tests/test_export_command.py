@@ -78,9 +78,7 @@ class ExportTests(ProgramTestCase):
         """Of a peer that has kept nothing it says so, and makes nothing."""
         status, lines, err = self.export("bob@UnB")
         self.assertEqual((status, lines), (FAILED, []))
-        self.assertRegex(
-            err, r"^p2pchat: .*/bob/messages.sqlite cannot be read \(unable to open database file\)$"
-        )
+        self.assertRegex(err, r"^p2pchat: bob@UnB has kept nothing here: there is no .*/bob/messages.sqlite$")
         self.assertFalse((self.data / "p2pchat").exists())
 
     def test_no_database(self) -> None:
