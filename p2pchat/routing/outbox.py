@@ -122,6 +122,8 @@ class Outbox:
             wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(shelf.rounds, 32))
             shelf.rounds += 1
             shelf.next_at_s = self._now() + wait_s
+        elif not (shelf.flying or shelf.next_at_s):
+            self._release(shelf)  # a round has begun in which there was no room beside this one
 
     def tell_behind(self, dst: PeerId) -> None:
         """Tell of those that wait, since just now, only because others to the same peer do."""

@@ -270,15 +270,16 @@ class Simulation:
     def _is_in_reach(self, said: Said) -> bool:
         """Whether who delivers a text is in one network with its destination, and that can answer for itself.
 
-        Peers without keys answer in its place, and nobody who knows its key believes that.
+        Peers without keys answer in its place, or keep the question to themselves, and nobody who knows its
+        key believes that.
         """
         deliverers = {said.sender.own, *said.couriers}
         if not any(said.to in part and part & deliverers for part in invariants.parts(self.residents)):
             return False
         keyless = {resident.own for resident in self.residents if resident.locker is None}
-        nodes = {resident.own: resident.node for resident in self.residents}
-        there = nodes.get(said.to) if isinstance(said.to, PeerId) else None
-        return there is None or said.to in keyless or not keyless.issuperset(there.neighbours)
+        ends = [each.node for each in self.residents if each.own in (said.to, said.sender.own)]
+        are_cut_off = [node is not None and keyless.issuperset(node.neighbours) for node in ends]
+        return said.to in keyless or not any(are_cut_off)
 
     def _wait_for_the_late(self) -> None:
         """Give what is kept time to be tried once more, where nobody swallows it or forges names."""

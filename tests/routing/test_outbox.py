@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from twisted.trial.unittest import SynchronousTestCase
+
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.names import PeerId
 from p2pchat.routing import delivery as deliveries
@@ -17,6 +19,7 @@ from p2pchat.routing.outbox import (
     PAUSE_S,
     RESUME_S,
     SOUGHT_AT_ONCE,
+    Outbox,
 )
 from p2pchat.routing.router import Router
 from p2pchat.routing.sender import SUSPECT_S
@@ -32,8 +35,7 @@ class OutboxTestCase(RouterTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        numbers = itertools.count(1)
-        self.router = Router(ALICE, self.house, lambda: self.now_s, lambda: f"a{next(numbers)}", keeps=True)
+        self.begin(keeps=True)
 
     def texts(self, neighbour: Neighbour) -> list[str]:
         """What was sent to a neighbour, in order."""
@@ -311,6 +313,38 @@ class OrderTests(OutboxTestCase):
         self.now_s += EXPIRY_S
         self.router.tick()
         self.assertEqual(self.house.settlements, said)
+
+
+class ShelfTests(SynchronousTestCase):
+    """The outbox by itself."""
+
+    def setUp(self) -> None:
+        self.gone: list[str] = []
+        self.outbox = Outbox(
+            lambda: 1000.0, EXPIRY_S, self.go, lambda _: True, lambda *_given: None, lambda _: None
+        )
+
+    def go(self, delivery: Delivery) -> None:
+        """Let a message go through a relay."""
+        self.gone.append(delivery.msg_id)
+        delivery.state, delivery.via = State.SENT, BOB
+
+    def wait(self, delivery: Delivery) -> None:
+        """Let one wait that was under way."""
+        delivery.state = State.WAITING
+        self.outbox.put_back(delivery)
+
+    def test_no_room_when_it_was_seen(self) -> None:
+        """Its peer is seen while one behind it is late; when that one has to wait too, the first one goes."""
+        first, second = (Delivery(f"m{number}", DAVE, "", 1000.0, 0.0, number) for number in (1, 2))
+        for delivery in (first, second):
+            self.outbox.add(delivery)
+        self.wait(first)
+        second.is_late = True
+        self.outbox.noticed(DAVE, is_new=True)
+        self.assertEqual(self.gone, ["m1", "m2"])
+        self.wait(second)
+        self.assertEqual(self.gone, ["m1", "m2", "m1", "m2"])
 
 
 class EndTests(OutboxTestCase):
