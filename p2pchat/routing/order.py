@@ -54,6 +54,11 @@ class Order:
         """Return how many wait."""
         return len(self._early)
 
+    @property
+    def remembered(self) -> int:
+        """Messages that are remembered, so that what comes after them need not wait."""
+        return len(self._came)
+
     def take(self, neighbour: Neighbour, message: Send, protection: Protection) -> None:
         """Let a message pass, or wait for the one before it."""
         # Plain peers may mean something else by it (9.10).

@@ -206,7 +206,7 @@ class Router:
             "messages_watched": self.relay.watched,
             "messages_remembered": self.relay.remembered,
             "casts_remembered": self.flood.remembered,
-            "messages_seen": len(self._seen),
+            "messages_seen": len(self._seen) + self._order.remembered,
             "messages_early": len(self._order),
             "messages_early_dropped": self._order.dropped,
             "complaints_not_shown": self.complaints.refused,

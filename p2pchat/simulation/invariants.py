@@ -45,7 +45,7 @@ BOUNDS = {
     "messages_watched": relay.MAX_WATCHED,
     "messages_remembered": 3 * _GENERATION,
     "casts_remembered": _GENERATION,
-    "messages_seen": 2 * seen.MAX_KEYS,
+    "messages_seen": 2 * seen.MAX_KEYS + _GENERATION,
     "neighbours": switchboard.MAX_LINKS,
     "connections": 2 * switchboard.MAX_LINKS + listener.MAX_STRANGERS,
     "connections_without_hello": listener.MAX_STRANGERS,
