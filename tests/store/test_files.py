@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from p2pchat.store.database import FileDatabase
-from p2pchat.store.entries import Entry
+from p2pchat.store.entries import Carried, Entry
 from p2pchat.store.schema import MIGRATIONS, TooNew, prepare
 from p2pchat.store.sqlite import SqliteStore
 from p2pchat.store.threads import ReactorThreads
@@ -148,6 +148,28 @@ class DamageTests(FileTestCase):
         self.close(again)
         for file in self.folder.iterdir():
             file.unlink()
+
+
+class OldFileTests(FileTestCase):
+    def test_kept(self) -> None:
+        """What a file of each earlier version holds is there, and what is new can be written to it."""
+        for version in range(1, len(MIGRATIONS)):
+            db = self.database.connect()
+            prepare(db, MIGRATIONS[:version])
+            db.execute(
+                "INSERT INTO outbox (msg_id, dst, text, at_ms) VALUES ('id1', 'bob@UnB', 'text 1', 1001)"
+            )
+            db.close()
+            store = self.make()
+            self.assertEqual((self.waiting, self.troubles), ([outgoing(1)], []))
+            carried = Carried("id2", "bob@UnB", "carol@UnB", "box", "lock", 5000)
+            store.carry("id2", carried, self.then("carried"))
+            store.keep_cast("line")
+            self.close(store)
+            store = self.make()
+            self.assertEqual((store.carried(), store.casts()), ([carried], ["line"]))
+            self.close(store)
+            self.path.unlink()
 
 
 class VersionTests(SynchronousTestCase):
