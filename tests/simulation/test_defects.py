@@ -39,7 +39,7 @@ OUTAGE = (*SMALL, "--outage", "6", "--minutes", "5")
 RESENT = (*SMALL, "--loss-of-links", "30")
 KEEPING = (*SMALL, "--keepers", "1", "--churn", "8", "--power-cuts", "40", "--messages", "240")
 SHAKEN = (
-    *("--peers", "4", "--minutes", "4", "--topology", "full", "--messages", "600"),
+    *("--peers", "4", "--minutes", "2", "--topology", "full", "--messages", "300"),
     *("--keepers", "1", "--loss-of-links", "60"),
 )
 AWAY = (
