@@ -178,6 +178,10 @@ class Seals:
         pin = self._trust.pins.get(PeerId(dst))
         if pin is None or not pin.signs:
             return Belief.UNPROVED
+        if not sig:
+            return (
+                Belief.FORGED
+            )  # nothing was signed, so what it confirms is something that others made of it
         signed = framed("ack/1", dst, str(self._identity.own), ack.msg_id, sig)
         return Belief.PROVED if _holds(pin.key, ack.sig, signed) else Belief.FORGED
 

@@ -154,6 +154,14 @@ class CourierTests(SealsTestCase):
         )
         self.assertIs(again.seals.believes_ack(ack, BOB, again.seals.courier_sig(HELLO, 0)), Belief.FORGED)
 
+    def test_seal_taken_off(self) -> None:
+        """A relay that takes off the seal of what a courier hands over has nothing confirmed by that."""
+        bare = replace(HELLO, payload="", courier="carol@UnB")
+        opened, _ = self.bob.seals.unwrap(bare)
+        ack = self.bob.seals.sign_ack(Ack(HELLO.msg_id, BOB, BOB, ALICE), opened)
+        self.alice.trust.meet(BOB, self.bob.identity.key, signs=True)
+        self.assertIs(self.alice.seals.believes_ack(ack, BOB, ""), Belief.FORGED)
+
     def test_without_card(self) -> None:
         """For whom no card is known nothing can be sealed."""
         self.assertIsNone(self.alice.seals.wrap_for_courier(replace(HELLO, dst="carol@UnB"), NOON_MS))
