@@ -81,8 +81,10 @@ class KeepingTests(SystemTests):
         relay.until("Type /help")
         relay.say("/status")
         relay.until(r"As a courier you keep 1 message \(\d+ kB\) for peers that are away \(1\)")
+        relay.say("/watch")
         bob = self.start("bob")
         bob.until(r"alice@lobby \(via relay@lobby\) to @bob@lobby: see you at noon$")
+        relay.until(r'^<- bob@lobby .*"ACK".*"receipt"')  # else bob is killed before he has confirmed it
         self.kill(bob)
         alice = self.start("alice")
         alice.until("1 message from before waits for its destination")
