@@ -301,9 +301,8 @@ class Session:
         self._show(tr("Messages that wait for their outcome: {n}.").format(n=under_way + waiting))
         if waiting:
             self._show(tr("Of these, {n} wait for their destination to be seen: /outbox").format(n=waiting))
-        with_couriers = node.counters()["messages_with_couriers"]
-        if with_couriers:
-            self._show(tr("Of {n} a courier keeps a copy.").format(n=with_couriers))
+        if node.router.deposits:
+            self._show(tr("Of {n} a courier keeps a copy.").format(n=len(node.router.deposits)))
         if node.router.courier is not None:
             self._show(rendering.courier(node.router.courier.sizes()))
         for line in health.verdict(node):

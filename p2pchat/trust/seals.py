@@ -179,9 +179,8 @@ class Seals:
         if pin is None or not pin.signs:
             return Belief.UNPROVED
         if not sig:
-            return (
-                Belief.FORGED
-            )  # nothing was signed, so what it confirms is something that others made of it
+            # We signed nothing, so what it confirms is something that others made of our message.
+            return Belief.FORGED
         signed = framed("ack/1", dst, str(self._identity.own), ack.msg_id, sig)
         return Belief.PROVED if _holds(pin.key, ack.sig, signed) else Belief.FORGED
 
