@@ -29,6 +29,7 @@ from p2pchat.links.dialler import Dialler
 from p2pchat.links.link import Link
 from p2pchat.links.neighbour import Neighbour
 from p2pchat.links.switchboard import Switchboard
+from p2pchat.loads import Loads
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
 from p2pchat.protocol.messages import COURIER, FEATURES, PAST, Message, Metrics
 from p2pchat.protocol.names import Destination, PeerId, ToAll, ToNamespace
@@ -98,6 +99,7 @@ class Node(MultiService):
             own, self.store, self._seek, self._why_not_linked, lambda peer: self.gate.is_verified(peer)
         )
         self._tell = self._telling.tell
+        self._loads = Loads(self.store)
         self.gate = Gate(
             keys, self._telling, reactor.seconds, lambda: self.switchboard, lambda: self.store.is_lasting
         )
@@ -108,7 +110,7 @@ class Node(MultiService):
             new_id,
             self.gate.seals,
             keeps=self.store.is_lasting,
-            carries=settings.courier,
+            custody=self._loads if settings.courier else None,
         )
         self.casts = Casts(self.router.publish)
         self.switchboard = Switchboard(
@@ -420,7 +422,7 @@ class Node(MultiService):
             delivery = self.router.resume(kept.msg_id, PeerId(kept.dst), kept.text, age_s, kept.at_ms)
             self._tell(events.MessageResumed(kept.msg_id, delivery.dst, kept.text, age_s))
         if self.router.courier is not None:
-            for load in self._telling.loads():
+            for load in self._loads.of_earlier_runs():
                 self.router.courier.resume(*load)
 
     def _store_told(self, what: str) -> None:

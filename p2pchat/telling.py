@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 from msgspec import UNSET
@@ -12,13 +12,12 @@ from twisted.logger import Logger
 from p2pchat import events
 from p2pchat.protocol.codec import decode, encode
 from p2pchat.protocol.errors import ErrorCode, ProtocolError
-from p2pchat.protocol.messages import Ack, Error, Hold, Pub, Send
+from p2pchat.protocol.messages import Error, Pub, Send
 from p2pchat.protocol.names import PeerId
 from p2pchat.protocol.protection import Protection
-from p2pchat.routing.courier import Load
 from p2pchat.routing.delivery import Delivery, State
 from p2pchat.routing.neighbourhood import Neighbour, hops_of
-from p2pchat.store.entries import Arrival, Carried, Cast, Outcome, Outgoing
+from p2pchat.store.entries import Arrival, Cast, Outcome, Outgoing
 from p2pchat.store.store import Store
 from p2pchat.trust.cards import fingerprint
 
@@ -185,34 +184,6 @@ class Telling:
                 if isinstance(message, Pub):
                     kept.append(message)
         return kept
-
-    # What is kept for others: `routing.courier.Custody`.
-
-    def keep_load(self, load: Load, for_s: float, then: Callable[[], None]) -> None:
-        """Write down what is kept for somebody, or how it fared."""
-        hold, until_ms = load.hold, self._store.now_ms() + int(for_s * 1000)
-        ack = "" if load.ack is None else encode(load.ack).decode()
-        carried = Carried(hold.msg_id, hold.src, hold.dst, hold.sealed, hold.lock, until_ms, ack)
-        self._store.carry(hold.msg_id, carried, then)
-
-    def drop_load(self, load: Load) -> None:
-        """It is kept no longer."""
-        self._store.carry(load.hold.msg_id, None, lambda: None)
-
-    def loads(self) -> Iterator[tuple[Hold, float, Ack | None]]:
-        """Return what an earlier run kept, for how many seconds yet, and how it fared."""
-        for kept in self._store.carried():
-            hold = Hold(kept.msg_id, kept.src, kept.dst, sealed=kept.sealed, lock=kept.lock)
-            for_s = (kept.until_ms - self._store.now_ms()) / 1000
-            try:
-                ack = decode(kept.ack.encode()) if kept.ack else None
-            except ProtocolError:
-                ack = hold
-            if ack is None or isinstance(ack, Ack):
-                yield hold, for_s, ack
-            else:
-                self._log.warn("what was kept for {src!a} cannot be read", src=kept.src)
-                self._store.carry(kept.msg_id, None, lambda: None)
 
     def cast_sent(self, msg_id: str, dst: str, payload: str, took: int) -> None:
         """Tell that a message of ours to many was sent, and write it down."""

@@ -29,6 +29,7 @@ FLOORS = {
     "trust": 2,
     "casts": 2,
     "telling": 3,
+    "loads": 3,
     "gate": 3,
     "node": 4,
     "console": 5,

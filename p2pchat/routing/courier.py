@@ -70,10 +70,10 @@ class Load(Struct, eq=False):
 class Custody(Protocol):
     """Writes down what is kept: the node."""
 
-    def keep_load(self, load: Load, for_s: float, then: Callable[[], None]) -> None:
+    def keep(self, load: Load, for_s: float, then: Callable[[], None]) -> None:
         """Write down something that is kept for so many seconds, or how it fared; go on once that is done."""
 
-    def drop_load(self, load: Load) -> None:
+    def drop(self, msg_id: str) -> None:
         """It is kept no longer."""
 
 
@@ -146,7 +146,7 @@ class Courier:
             return
         load = Load(message, self._hood.now() + min(float(message.for_s), KEEP_S))
         self._add(load)
-        self._custody.keep_load(load, load.ends_at_s - self._hood.now(), lambda: self._written(load))
+        self._custody.keep(load, load.ends_at_s - self._hood.now(), lambda: self._written(load))
 
     def _why_not(self, neighbour: Neighbour, message: Hold) -> ErrorCode | None:
         if message.dst in (message.src, self._hood.own) or not (message.sealed and message.lock):
@@ -208,7 +208,7 @@ class Courier:
         self._count(load, 1)
         load.delivery = None
         load.ack = replace(message, dst=load.hold.src, ttl=ORIGIN_TTL)
-        self._custody.keep_load(load, load.ends_at_s - self._hood.now(), lambda: None)
+        self._custody.keep(load, load.ends_at_s - self._hood.now(), lambda: None)
 
     def on_refusal(self, neighbour: Neighbour, msg_id: str, code: str, detail: str) -> bool:
         """Take a refusal of something that is kept here; False where it is about something else."""
@@ -273,7 +273,7 @@ class Courier:
         self._count(load, -1)
         if load.delivery is not None:
             self.sender.settling.cancel(load.delivery)
-        self._custody.drop_load(load)
+        self._custody.drop(load.hold.msg_id)
 
     def _share(self, role: str, name: str) -> Room:
         return self._shares.get((role, name), Room(0, 0))

@@ -69,7 +69,7 @@ COMPLAINTS_PER_S = 5
 SWEEP_S = 5.0
 
 
-class House(Outcomes, Custody, Protocol):
+class House(Outcomes, Protocol):
     """What the router makes happen: the node."""
 
     def arrived(
@@ -109,7 +109,7 @@ class Router:
     :param trust: seals, signs and checks; None: nobody does.
     :param keeps: messages of ours that cannot be delivered wait until they can, and newcomers are told what
         was said last.
-    :param carries: with that, others keep copies of them, and we keep those of others.
+    :param custody: with that, others keep copies of them, and we keep those of others there; None: neither.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Router:
         new_id: Callable[[], str],
         trust: Trust | None = None,
         keeps: bool = False,
-        carries: bool = False,
+        custody: Custody | None = None,
     ) -> None:
         self.complaints = Allowance(COMPLAINTS_PER_S)
         self.hood = Neighbourhood(own, now, new_id)
@@ -133,8 +133,8 @@ class Router:
         self.envelopes = Envelopes(self.hood, self._trust)
         self.courier: Courier | None = None
         self.deposits: Deposits | None = None
-        if keeps and carries:
-            self.courier = Courier(self.hood, self.discovery, house, self._trust)
+        if keeps and custody is not None:
+            self.courier = Courier(self.hood, self.discovery, custody, self._trust)
             self.deposits = Deposits(self.hood, self.envelopes, self._trust, self._open_to, house.held)
         self.past = Past(self.hood, self._trust, house.casts, self._show_past) if keeps else None
         keep_s = EXPIRY_S if keeps else 0.0

@@ -120,8 +120,6 @@ class House:
         #: Which couriers keep which of our messages, each time that was told.
         self.keepers: list[tuple[Delivery, tuple[PeerId, ...]]] = []
         self.kept_casts: list[Pub] = []
-        #: What is kept for others, by msg_id.
-        self.loads: dict[str, Load] = {}
 
     def arrived(
         self,
@@ -172,15 +170,6 @@ class House:
         """Return them."""
         return self.kept_casts
 
-    def keep_load(self, load: Load, for_s: float, then: Callable[[], None]) -> None:
-        """Note it."""
-        self.loads[load.hold.msg_id] = load
-        self.disk.write(then)
-
-    def drop_load(self, load: Load) -> None:
-        """Note it."""
-        del self.loads[load.hold.msg_id]
-
     def seek(self, dst: PeerId) -> None:
         """Note it."""
         self.sought.append(dst)
@@ -194,6 +183,23 @@ class House:
         self.complaints.append(error)
 
 
+class Loads:
+    """Keeps what a courier keeps; `courier.Custody`."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.kept: dict[str, Load] = {}
+        self._disk = disk
+
+    def keep(self, load: Load, for_s: float, then: Callable[[], None]) -> None:
+        """Note it."""
+        self.kept[load.hold.msg_id] = load
+        self._disk.write(then)
+
+    def drop(self, msg_id: str) -> None:
+        """Note it."""
+        del self.kept[msg_id]
+
+
 class RouterTestCase(SynchronousTestCase):
     """Alice's router."""
 
@@ -202,11 +208,18 @@ class RouterTestCase(SynchronousTestCase):
         self.house = House()
         self.begin()
 
-    def begin(self, trust: Trust | None = None, **options: bool) -> None:
-        """Begin anew, with somebody who has keys, or with other options."""
+    def begin(self, trust: Trust | None = None, keeps: bool = False, carries: bool = False) -> None:
+        """Begin anew, with somebody who has keys, or with what is kept."""
         numbers = itertools.count(1)
+        self.loads = Loads(self.house.disk)
         self.router = Router(
-            ALICE, self.house, lambda: self.now_s, lambda: f"a{next(numbers)}", trust, **options
+            ALICE,
+            self.house,
+            lambda: self.now_s,
+            lambda: f"a{next(numbers)}",
+            trust,
+            keeps,
+            self.loads if carries else None,
         )
 
     def advance(self, seconds: float) -> None:

@@ -62,7 +62,7 @@ class TakingTests(CourierTestCase):
         self.house.disk.is_slow = True
         self.hold("m1")
         self.assertEqual(self.bob.of_type("HELD"), [])
-        self.assertEqual(list(self.house.loads), ["m1"])
+        self.assertEqual(list(self.loads.kept), ["m1"])
         self.house.disk.catch_up()
         self.assertEqual(self.answer(), (1000, ""))
 
@@ -105,10 +105,10 @@ class TakingTests(CourierTestCase):
         self.hold("m1")
         self.hold("m1", dave, for_s=0)
         self.assertEqual(self.answer(dave), (0, "busy"))
-        self.assertEqual(list(self.house.loads), ["m1"])
+        self.assertEqual(list(self.loads.kept), ["m1"])
         self.hold("m1", for_s=0)
         self.hold("unknown", for_s=0)
-        self.assertEqual((self.house.loads, self.courier.sizes()["courier_messages"]), ({}, 0))
+        self.assertEqual((self.loads.kept, self.courier.sizes()["courier_messages"]), ({}, 0))
 
     def test_of_another(self) -> None:
         """Nobody gives away what another has said."""
@@ -122,7 +122,7 @@ class TakingTests(CourierTestCase):
             self.assertEqual(self.answer(), (0, "bad_format"), wrong)
         self.hold("m1", sealed="x" * 32_650)
         self.assertEqual(self.answer(), (0, "line_too_long"))
-        self.assertEqual((self.house.loads, self.courier.sizes()["courier_refused"]), ({}, 5))
+        self.assertEqual((self.loads.kept, self.courier.sizes()["courier_refused"]), ({}, 5))
 
     def test_not_offered(self) -> None:
         """A peer that is no courier says so."""
@@ -231,14 +231,14 @@ class HandingOverTests(CourierTestCase):
         self.ack(dave, "m1")
         sizes = self.courier.sizes()
         self.assertEqual((sizes["courier_messages"], sizes["courier_receipts"]), (0, 1))
-        self.assertEqual(self.house.loads["m1"].hold.sealed, "")
+        self.assertEqual(self.loads.kept["m1"].hold.sealed, "")
         self.bob = self.link(BOB, features=OFFERS)
         (ack,) = self.bob.of_type("ACK")
         self.assertEqual((ack["from"], ack["dst"], ack["receipt"]), (CAROL, BOB, "for m1"))
         self.hold("m1")
         self.assertEqual(len(self.bob.of_type("ACK")), 2)
         self.hold("m1", for_s=0)
-        self.assertEqual((self.house.loads, self.courier._shares), ({}, {}))
+        self.assertEqual((self.loads.kept, self.courier._shares), ({}, {}))
 
     def test_receipt_goes_on(self) -> None:
         """A confirmation goes to its sender at once where that can be reached."""
@@ -258,14 +258,14 @@ class HandingOverTests(CourierTestCase):
         carol = self.link(CAROL, plain=True)
         self.advance(60)
         self.assertEqual(carol.of_type("SEND"), [])
-        self.assertEqual(list(self.house.loads), ["m1"])
+        self.assertEqual(list(self.loads.kept), ["m1"])
 
     def test_refused(self) -> None:
         """What its recipient refuses is kept no longer; its sender is not told by those who are not asked."""
         self.hold("m1")
         carol = self.link(CAROL)
         self.receive(carol, "ERROR", code="unauthorized", ref="m1", detail="no", dst=BOB)
-        self.assertEqual(self.house.loads, {})
+        self.assertEqual(self.loads.kept, {})
         self.assertEqual(self.bob.of_type("ERROR"), [])
 
     def test_too_late(self) -> None:
@@ -273,7 +273,7 @@ class HandingOverTests(CourierTestCase):
         self.hold("m1", for_s=60)
         self.hold("m2")
         self.advance(75)
-        self.assertEqual(list(self.house.loads), ["m2"])
+        self.assertEqual(list(self.loads.kept), ["m2"])
         self.assertEqual(self.courier.sizes()["courier_expired"], 1)
 
     def test_receipts_end(self) -> None:
@@ -283,18 +283,18 @@ class HandingOverTests(CourierTestCase):
         self.ack(carol, "m1")
         self.advance(75)
         sizes = self.courier.sizes()
-        self.assertEqual((self.house.loads, sizes["courier_receipts"], sizes["courier_expired"]), ({}, 0, 0))
+        self.assertEqual((self.loads.kept, sizes["courier_receipts"], sizes["courier_expired"]), ({}, 0, 0))
 
     def test_resumed(self) -> None:
         """What an earlier run kept goes on; what became too old meanwhile does not."""
         ack = decode(json.dumps({"type": "ACK", "msg_id": "m2", "from": CAROL, "dst": DAVE}).encode())
         assert isinstance(ack, Ack)
         for msg_id, for_s, its_ack in (("m1", 100.0, None), ("m2", 100.0, ack), ("m3", -5.0, None)):
-            self.house.loads[msg_id] = None  # type: ignore[assignment]
+            self.loads.kept[msg_id] = None  # type: ignore[assignment]
             hold = Hold(msg_id, DAVE, CAROL, sealed="x", lock=msg_id)
             self.courier.resume(hold, for_s, its_ack)
         self.advance(15)
-        self.assertEqual(list(self.house.loads), ["m1", "m2"])
+        self.assertEqual(list(self.loads.kept), ["m1", "m2"])
         carol, dave = self.link(CAROL), self.link(DAVE)
         self.assertEqual([each["msg_id"] for each in carol.of_type("SEND")], ["m1"])
         self.assertEqual([each["msg_id"] for each in dave.of_type("ACK")], ["m2"])
