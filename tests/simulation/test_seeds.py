@@ -35,7 +35,7 @@ def plan_of(seed: int) -> Plan:
         minutes=MINUTES,
         topology=topology,
         liars=liars,
-        messages=120.0,
+        messages=60.0,
         casts=6.0,
         # Where the centre of a star has left nothing is said.
         leavers=0.0 if topology.kind == "star" else MIXED.leavers,
