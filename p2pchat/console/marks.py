@@ -10,7 +10,7 @@ from p2pchat.language import tr
 from p2pchat.protocol.protection import Protection
 
 #: Seconds from which on nobody wants to read milliseconds.
-_LONG_S = 60.0
+_LONG_S = 10.0
 
 
 def arrived(protection: Protection, *, is_cast: bool, is_verified: bool, late_s: float | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from p2pchat.console import marks
 from p2pchat.protocol.names import PeerId
 from tests.console.users import ConsoleTestCase
 
@@ -96,6 +97,13 @@ class LateTests(ConsoleTestCase):
         self.pass_time(31)
         (told,) = [line for line in alice.screen if "confirmed in" in line]
         self.assertEqual(told, "#1 to @bob@UnB: confirmed in 2 h 0 min")
+
+    def test_seconds(self) -> None:
+        """What took many seconds is told in seconds."""
+        for took_s, told in ((9.996, "9996 ms"), (10.0, "10 s"), (42.675, "42 s"), (65.0, "1 min 5 s")):
+            with self.subTest(took_s):
+                mark = marks.confirmed(via="b@n", dst="b@n", took_s=took_s, tries=1, is_proved=True)
+                self.assertEqual(mark, f"confirmed in {told}")
 
 
 class HistoryTests(ConsoleTestCase):
