@@ -107,6 +107,7 @@ class Deposits:
         for peer, asked in list(self._asked.items()):
             if now_s >= asked.until_s:
                 self._is_refused(peer, asked.delivery)
+        self._refused = {key: at_s for key, at_s in self._refused.items() if at_s > now_s}
         for neighbour in self._couriers():
             self._offer(neighbour)
 
@@ -168,10 +169,8 @@ class Deposits:
         """Whether a courier should have a copy."""
         if delivery.dst in self._hood.neighbours or delivery.dst == courier:
             return False  # it is there, and gets the message itself
-        key = (courier, delivery.dst)
-        if self._refused.get(key, 0.0) > self._hood.now():
+        if self._refused.get((courier, delivery.dst), 0.0) > self._hood.now():
             return False
-        self._refused.pop(key, None)
         linked = sum(peer in self._hood.neighbours for peer in delivery.couriers)
         return linked < COURIERS and len(delivery.couriers) < MOST_COURIERS
 

@@ -194,6 +194,21 @@ class RefusedTests(DepositsTestCase):
         self.held(carol, delivery)
         self.assertEqual((self.asked(carol), delivery.couriers), (["1", "1"], (CAROL,)))
 
+    def test_forgotten(self) -> None:
+        """That somebody refused a message long ago is not remembered, also where it waits no more."""
+        carol = self.courier(CAROL)
+        first = self.say("1")
+        self.advance(NO_WAY_S)
+        self.held(carol, first, 0, reason="over_quota")
+        self.router.cancel(first)
+        second = self.say("2", ERIN)
+        self.advance(NO_WAY_S)
+        self.held(carol, second)
+        self.advance(REFUSED_S + LOOK_S)
+        deposits = self.router.deposits
+        assert deposits is not None
+        self.assertEqual(deposits._refused, {})
+
     def test_gone(self) -> None:
         """A courier that left before it answered is asked when it is back."""
         carol = self.courier(CAROL)
