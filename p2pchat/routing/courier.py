@@ -68,7 +68,7 @@ class Load(Struct, eq=False):
 
 
 class Custody(Protocol):
-    """Writes down what is kept: the node."""
+    """Writes down what is kept, for the next run, too."""
 
     def keep(self, load: Load, for_s: float, then: Callable[[], None]) -> None:
         """Write down something that is kept for so many seconds, or how it fared; go on once that is done."""
