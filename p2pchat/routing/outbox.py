@@ -152,8 +152,9 @@ class Outbox:
         shelf = self._shelves.get(delivery.dst)
         if shelf is not None:
             waiting = shelf.waiting[: bisect_left(shelf.waiting, delivery.number, key=_number)]
-            older = merge(reversed(shelf.flying.values()), reversed(waiting), key=_number, reverse=True)
-            yield from (other for other in older if other.number < delivery.number)
+            flying = (other for other in reversed(shelf.flying.values()) if other.number < delivery.number)
+            # Mostly no older one waits, and to merge costs more than all else here.
+            yield from merge(flying, reversed(waiting), key=_number, reverse=True) if waiting else flying
 
     def must_wait(self, delivery: Delivery) -> bool:
         """Whether a message that is sent again would overtake an older one to the same peer.
@@ -176,7 +177,7 @@ class Outbox:
             shelf.next_at_s = 0.0
         if not (shelf.waiting or shelf.flying):
             del self._shelves[delivery.dst]
-        elif not shelf.next_at_s:
+        elif shelf.waiting and not shelf.next_at_s:
             self._release(shelf)
 
     def noticed(self, peer_id: str, *, is_new: bool = False) -> None:

@@ -107,6 +107,7 @@ class SqliteStore:
         self._forget_at_s = clock_s() + FORGET_S
         #: There may be entries whose words cannot be found yet.
         self._is_to_index = True
+        self._is_indexing = False
         self._dropped = self._forgotten_early = self._commits = self._written = 0
 
     @property
@@ -218,13 +219,19 @@ class SqliteStore:
     # What is due.
 
     def tick(self) -> None:
-        """Try again where the disk failed, and forget what is too old."""
+        """Try again where the disk failed; let what came be found, and forget what is too old."""
         now_s = self._clock_s()
-        if self._retry_at_s is not None and now_s >= self._retry_at_s and not self._is_writing:
-            self._commit([self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))])
-        elif self._retry_at_s is None and now_s >= self._forget_at_s and not self._is_off:
-            self._forget_at_s = now_s + FORGET_S
-            self._write(Write(Alone(self._forget), None, self._forgot, otherwise=(0, 0)))
+        if self._retry_at_s is not None:
+            if now_s >= self._retry_at_s and not self._is_writing:
+                self._commit([self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))])
+        elif not self._is_off:
+            # Not with each commit: it takes as long as writing the entries does, unless it is for many.
+            if self._is_to_index and not self._is_indexing:
+                self._is_indexing = True
+                self._index(self._indexed)
+            if now_s >= self._forget_at_s:
+                self._forget_at_s = now_s + FORGET_S
+                self._write(Write(Alone(self._forget), None, self._forgot, otherwise=(0, 0)))
 
     def sizes(self) -> dict[str, int]:
         """Tell how much waits, and what was counted."""
@@ -302,16 +309,12 @@ class SqliteStore:
         for write, result in zip(batch, results, strict=True):
             self._tell(write, result)
         self._is_writing = False
-        if self._waiting:
-            self._next()
-        elif self._is_to_index and not self._is_closing:
-            self._index(lambda: None)
+        self._next()
 
     def _index(self, then: Callable[[], None]) -> None:
         """Let the words of all entries be found, some at a time, and others write in between."""
 
         def indexed(count: int) -> None:
-            self._is_to_index = self._is_to_index or count >= writing.CHUNK
             if count >= writing.CHUNK and not self._is_closing:
                 self._index(then)
             else:
@@ -319,6 +322,9 @@ class SqliteStore:
 
         self._is_to_index = False
         self._write(Write(Alone(writing.index), None, indexed, otherwise=0))
+
+    def _indexed(self) -> None:
+        self._is_indexing = False
 
     def _failed(self, failure: Failure, batch: list[Write]) -> None:
         self._is_writing = False

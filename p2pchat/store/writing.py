@@ -22,7 +22,7 @@ MAX_MESSAGES = 5_000_000
 #: Rows that are forgotten, or indexed, at once: so many take some ms, for which what arrives waits.
 CHUNK = 200
 
-#: The last entry whose words are indexed. That takes longer than writing it, so it is done when nobody waits.
+#: The last entry whose words are indexed. That takes as long as writing it, so it is done for many at once.
 _INDEXED = "coalesce((SELECT max(id) FROM words_docsize), 0)"
 
 _DAY_MS = 24 * 3600 * 1000
@@ -48,11 +48,11 @@ def storable(text: str) -> str:
 def keep(execute: Execute, messages: list[Outgoing], own: str, has_history: bool) -> list[None]:
     """Write down messages of ours that have no outcome yet."""
     rows = [(each.msg_id, storable(each.dst), storable(each.text), each.at_ms) for each in messages]
-    _insert(execute, "OR IGNORE INTO outbox (msg_id, dst, text, at_ms)", rows)
+    _insert(execute, "outbox (msg_id, dst, text, at_ms)", rows, otherwise="IGNORE")
     if has_history:
         state = State.OPEN.value
         said = [(at_ms, f"@{dst}", own, state, msg_id, text) for msg_id, dst, text, at_ms in rows]
-        _insert(execute, f"INTO messages ({_COLUMNS})", said)
+        _insert(execute, f"messages ({_COLUMNS})", said)
     return [None] * len(messages)
 
 
@@ -90,7 +90,7 @@ def carry(execute: Execute, changes: list[tuple[str, Carried | None]]) -> list[N
 
 def keep_casts(execute: Execute, lines: list[str], most: int) -> list[None]:
     """Write down what was said to our namespace, and forget all but so many of the last."""
-    _insert(execute, "INTO casts (line)", [(storable(line),) for line in lines])
+    _insert(execute, "casts (line)", [(storable(line),) for line in lines])
     execute("DELETE FROM casts WHERE seq <= (SELECT max(seq) FROM casts) - ?", (most,))
     return [None] * len(lines)
 
@@ -138,7 +138,7 @@ def said(execute: Execute, casts: list[Cast]) -> list[None]:
         )
         for each in casts
     ]
-    _insert(execute, f"INTO messages ({_COLUMNS}, neighbours)", rows)
+    _insert(execute, f"messages ({_COLUMNS}, neighbours)", rows)
     return [None] * len(casts)
 
 
@@ -160,10 +160,10 @@ def receive(execute: Execute, arrivals: list[Arrival], has_history: bool) -> lis
         texts.setdefault(text, arrival.by_text)
     new = [each for each in zip(arrivals, keys, are_new, strict=True) if each[2]]
     shown = [(*key, arrival.by_text, arrival.at_ms) for arrival, key, _ in new]
-    _insert(execute, "INTO shown (message, text, by_text, at_ms)", shown)
+    _insert(execute, "shown (message, text, by_text, at_ms)", shown)
     if has_history:
-        columns = f"({_COLUMNS}, via, hops, protection, is_verified, is_unread)"
-        _insert(execute, f"INTO messages {columns}", [_heard(arrival) for arrival, *_ in new])
+        into = f"messages ({_COLUMNS}, via, hops, protection, is_verified, is_unread)"
+        _insert(execute, into, [_heard(arrival) for arrival, *_ in new])
     return are_new
 
 
@@ -223,9 +223,15 @@ def forget_history(execute: Execute, now_ms: int, keep_days: int, max_rows: int 
     return gone.rowcount
 
 
-def _insert(execute: Execute, into: str, rows: Sequence[tuple[object, ...]]) -> None:
+def _insert(execute: Execute, into: str, rows: Sequence[tuple[object, ...]], otherwise: str = "FAIL") -> None:
+    """Write rows.
+
+    :param otherwise: what becomes of a row that breaks a rule of its table. Not ABORT, which is usual: it
+        takes back the rows before it, for which SQLite copies each page that it changes to another file
+        first. The caller's transaction does that, too.
+    """
     for part in _parts(rows):
-        execute(f"INSERT {into} VALUES {_marks(part)}", _values(part))
+        execute(f"INSERT OR {otherwise} INTO {into} VALUES {_marks(part)}", _values(part))
 
 
 def _parts(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:

@@ -47,6 +47,31 @@ class SearchTests(StoreTestCase):
         store.receive(arrival(100, "another word"), self.told(""))
         self.assertEqual(len(self.successResultOf(store.search("word", 1000))), 96)
 
+    def test_unasked(self) -> None:
+        """Words are made ready while nobody searches, by one piece of work at a time."""
+        self.patch(writing, "CHUNK", 10)
+        store = self.make()
+        for number in range(25):
+            store.receive(arrival(number, f"word number {number}"), self.told(""))
+        self.threads.is_slow = True
+        store.tick()
+        store.receive(arrival(100, "another word"), self.told(""))
+        store.tick()
+        self.assertEqual(store.sizes()["store_waiting"], 1)  # what came last, and no second piece
+        for _ in range(3):
+            self.threads.work()
+        self.assertEqual(self.count_ready(), 26)
+        self.assertEqual(store.sizes()["store_waiting"], 0)
+        self.threads.is_slow = False
+        store.receive(arrival(101, "one more word"), self.told(""))
+        store.tick()
+        self.assertEqual(self.count_ready(), 27)
+
+    def count_ready(self) -> int:
+        """Return of how many entries the words can be found."""
+        count: int = self.database.connect().execute("SELECT count(*) FROM words_docsize").fetchone()[0]
+        return count
+
     def close_slowly(self, store: SqliteStore) -> None:
         """Close a store before it had time to do more than it must."""
         closed = store.close()
