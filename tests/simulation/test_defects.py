@@ -143,7 +143,7 @@ class StoreDefectTests(DefectTestCase):
             really(store, arrival, lambda _is_new: then(True))
 
         self.patch(SqliteStore, "receive", receive)
-        self.broken((*KEEPING, "--loss-of-links", "60", "--minutes", "4"), "shown once")
+        self.broken((*KEEPING, "--loss-of-links", "60", "--minutes", "10"), "shown once")
 
     def test_overtakes(self) -> None:
         """A peer that shows what comes, whatever was said before it, is found."""
