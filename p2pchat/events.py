@@ -21,6 +21,8 @@ class MessageArrived(Struct, frozen=True, gc=False):
     :param via: the neighbour that brought it.
     :param plain: that neighbour is not of our own kind.
     :param hops: links that it came over, as far as the message tells; 1 is the direct link.
+    :param conversation: where it belongs: ``@name@namespace``, ``#namespace`` or ``*``, however its *dst* is
+        written (9.12).
     :param protection: who else could have read or written it.
     :param is_verified: the user has compared safety numbers with its source.
     :param late_s: where it was said long ago, by the signed time of its source: seconds since then.
@@ -33,6 +35,7 @@ class MessageArrived(Struct, frozen=True, gc=False):
     via: PeerId
     plain: bool
     hops: int | None
+    conversation: str
     protection: Protection = Protection.NONE
     is_verified: bool = False
     late_s: float | None = None

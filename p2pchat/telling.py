@@ -82,11 +82,10 @@ class Telling:
         src, dst, payload = message.src, message.dst, message.payload
         is_verified = self._is_verified(PeerId(src))
         late_s = self._late_s(message)
-        event = events.MessageArrived(
-            src, dst, payload, is_cast, via, is_plain, hops, protection, is_verified, late_s
-        )
-
         conversation = self._conversation(message)
+        event = events.MessageArrived(
+            src, dst, payload, is_cast, via, is_plain, hops, conversation, protection, is_verified, late_s
+        )
 
         def written(is_new: bool) -> None:
             if is_new:

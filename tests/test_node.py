@@ -120,7 +120,7 @@ class MessageTests(NodeTestCase):
         (confirmed,) = alice.told(events.MessageConfirmed)
         self.assertEqual((confirmed.dst, confirmed.tries), (bob.own, 1))
         self.assertAlmostEqual(confirmed.took_s, 0.002)
-        arrived = events.MessageArrived(alice.own, bob.own, "hi", False, alice.own, False, 1)
+        arrived = events.MessageArrived(alice.own, bob.own, "hi", False, alice.own, False, 1, "@alice@UnB")
         self.assertEqual(bob.told(events.MessageArrived), [arrived])
 
     def test_cast(self) -> None:

@@ -71,7 +71,7 @@ class EventTests(RelayedTestCase):
         )
         (confirmed,) = alice.told(events.MessageConfirmed)
         self.assertEqual((confirmed.via, confirmed.tries), (bob.own, 1))
-        arrived = events.MessageArrived(alice.own, carol.own, "hi", False, bob.own, False, 2)
+        arrived = events.MessageArrived(alice.own, carol.own, "hi", False, bob.own, False, 2, "@alice@UnB")
         self.assertEqual(carol.told(events.MessageArrived), [arrived])
         self.assertEqual(bob.heard, [])
 

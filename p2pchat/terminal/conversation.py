@@ -203,7 +203,7 @@ class Conversation:
         if is_cast:
             head.append(("", f" → {marks.to_whom(data['dst'], is_cast=True)}"))
         entry = self._add(time_ms, [*head, ("", ": ")], _said(data["payload"]), is_heard=True)
-        self._unseen[entry.number] = _conversation(data)
+        self._unseen[entry.number] = data["conversation"]
         return entry
 
     def _cast(self, data: dict[str, Any], time_ms: int) -> Entry:
@@ -264,11 +264,3 @@ def _steady(text: str) -> str:
     # Between letters a joiner is part of how they are written.
     kept = (char for at, char in enumerate(text) if char not in _DRAWN or (at and text[at - 1].isalpha()))
     return "".join(kept)
-
-
-def _conversation(data: dict[str, Any]) -> str:
-    """Return where a message was said, as the peer calls it; the dst of a cast has many forms (9.12)."""
-    dst: str = data["dst"]
-    if not data["is_cast"] or "@" in dst:
-        return f"@{data['src']}"
-    return "*" if dst in ("", "*") else f"#{dst.removeprefix('#')}"

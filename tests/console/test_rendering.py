@@ -108,7 +108,9 @@ def message(
     late_s: float | None = None,
 ) -> str:
     """Render a message that arrived from bob."""
-    event = events.MessageArrived(src, dst, text, is_cast, BOB, False, None, protection, is_verified, late_s)
+    event = events.MessageArrived(
+        src, dst, text, is_cast, BOB, False, None, "", protection, is_verified, late_s
+    )
     return rendering.arrived(event, "12:34:56")
 
 

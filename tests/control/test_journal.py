@@ -30,7 +30,9 @@ class JournalTests(SynchronousTestCase):
 
     def test_line(self) -> None:
         """An event is one notification in one line, with all its fields in values of JSON."""
-        self.journal.add(events.MessageArrived("a@b", "#c", "hé\n", True, BOB, False, 2, Protection.SEALED))
+        self.journal.add(
+            events.MessageArrived("a@b", "c", "hé\n", True, BOB, False, 2, "#c", Protection.SEALED)
+        )
         entry = self.journal[1]
         self.assertEqual((entry.kind, entry.line.count(b"\n")), ("message_arrived", 1))
         self.assertEqual(json.loads(entry.line), {
@@ -41,8 +43,9 @@ class JournalTests(SynchronousTestCase):
                 "time_ms": NOON_MS,
                 "kind": "message_arrived",
                 "data": {
-                    "src": "a@b", "dst": "#c", "payload": "hé\n", "is_cast": True, "via": "bob@UnB",
-                    "plain": False, "hops": 2, "protection": "sealed", "is_verified": False, "late_s": None,
+                    "src": "a@b", "dst": "c", "payload": "hé\n", "is_cast": True, "via": "bob@UnB",
+                    "plain": False, "hops": 2, "conversation": "#c", "protection": "sealed",
+                    "is_verified": False, "late_s": None,
                 },
             },
         })  # fmt: skip

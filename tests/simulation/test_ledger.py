@@ -14,7 +14,7 @@ ALICE, BOB, CAROL = PeerId("alice@UnB"), PeerId("bob@UnB"), PeerId("carol@Giga")
 
 def arrived(text: str, dst: str = BOB, is_cast: bool = False, hops: int | None = 1) -> events.MessageArrived:
     """What a program tells when a text arrives."""
-    return events.MessageArrived(ALICE, dst, text, is_cast, ALICE, False, hops)
+    return events.MessageArrived(ALICE, dst, text, is_cast, ALICE, False, hops, "")
 
 
 def confirmed(msg_id: str, is_proved: bool = True) -> events.MessageConfirmed:
@@ -55,7 +55,9 @@ class SaidTests(LedgerTestCase):
     def shown(self, src: PeerId, text: str, protection: Protection = Protection.LINK) -> list[str]:
         """Let bob be shown a text; return the rules that broke by that."""
         self.violations.clear()
-        self.ledger.told(self.bob, events.MessageArrived(src, BOB, text, False, CAROL, False, 1, protection))
+        self.ledger.told(
+            self.bob, events.MessageArrived(src, BOB, text, False, CAROL, False, 1, "", protection)
+        )
         return self.broken
 
     def test_another_source(self) -> None:

@@ -67,7 +67,9 @@ class ReportTestCase(SynchronousTestCase):
         """Let alice say something to bob, and something come of it."""
         said = self.ledger.say(self.alice, BOB, f"{self.ledger.next_key()} hello")
         if is_shown:
-            self.ledger.told(self.bob, events.MessageArrived(ALICE, BOB, said.text, False, ALICE, False, 2))
+            self.ledger.told(
+                self.bob, events.MessageArrived(ALICE, BOB, said.text, False, ALICE, False, 2, "")
+            )
         said.outcome = outcome
 
     @property
@@ -120,8 +122,10 @@ class TextTests(ReportTestCase):
     def test_casts(self) -> None:
         """Texts to many are told apart, with the lines that each time took that one was shown."""
         said = self.ledger.say(self.alice, ToAll(), "m1 hello")
-        self.ledger.told(self.bob, events.MessageArrived(ALICE, "*", said.text, True, ALICE, False, 1))
-        self.ledger.told(Person(ALICE), events.MessageArrived(ALICE, "*", said.text, True, BOB, False, 1))
+        self.ledger.told(self.bob, events.MessageArrived(ALICE, "*", said.text, True, ALICE, False, 1, "*"))
+        self.ledger.told(
+            Person(ALICE), events.MessageArrived(ALICE, "*", said.text, True, BOB, False, 1, "*")
+        )
         self.simulation.wiretap.passed(b'{"type":"PUB"}\n' * 3)
         casts = self.report.casts
         self.assertEqual((casts.sent, casts.delivered, casts.transmissions), (1, 2, 3))
@@ -138,7 +142,7 @@ class TextTests(ReportTestCase):
 
     def test_forged(self) -> None:
         """What was shown in the name of somebody who did not say it is told."""
-        self.ledger.told(self.bob, events.MessageArrived(ALICE, BOB, "buy now", False, ALICE, False, 1))
+        self.ledger.told(self.bob, events.MessageArrived(ALICE, BOB, "buy now", False, ALICE, False, 1, ""))
         self.assertEqual(self.report.forged, 1)
         self.assert_line("Shown in the name of somebody who did not say it: 1, unsecured or of a liar")
 

@@ -30,7 +30,7 @@ def heard(payload: str, **changed: Any) -> dict[str, Any]:
     """Return that bob says something to alice."""
     data: dict[str, Any] = {
         "src": "bob@UnB", "dst": "alice@UnB", "payload": payload, "is_cast": False, "via": "bob@UnB",
-        "plain": False, "hops": 1, "protection": "link", "is_verified": False,
+        "plain": False, "hops": 1, "conversation": "@bob@UnB", "protection": "link", "is_verified": False,
     }  # fmt: skip
     own = {name: changed.pop(name) for name in ("minute", "cursor") if name in changed}
     return event("message_arrived", **own, **(data | changed))

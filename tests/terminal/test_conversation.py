@@ -191,9 +191,9 @@ class OtherTests(ConversationTestCase):
         """What the user has seen at another terminal counts no more, each conversation by itself."""
         self.told(
             heard("1"),
-            heard("2", is_cast=True, dst="UnB"),
-            heard("3", is_cast=True, dst=""),
-            heard("4", is_cast=True, dst="alice@UnB", src="zoé@USP"),
+            heard("2", is_cast=True, conversation="#UnB"),
+            heard("3", is_cast=True, conversation="*"),
+            heard("4", src="zoé@USP", conversation="@zoé@USP"),
         )
         for unread, left in (
             (["@bob@UnB", "#UnB", "*", "@zoé@USP"], 4),
