@@ -20,7 +20,19 @@ from p2pchat.language import tr
 from p2pchat.links.neighbour import Neighbour
 from p2pchat.node import Node
 from p2pchat.protocol.codec import encode
-from p2pchat.protocol.messages import ORIGIN_TTL, Ack, Hello, Message, Pub, Send, WhoHas, WhoHasHit
+from p2pchat.protocol.messages import (
+    COURIER,
+    ORIGIN_TTL,
+    Ack,
+    Held,
+    Hello,
+    Hold,
+    Message,
+    Pub,
+    Send,
+    WhoHas,
+    WhoHasHit,
+)
 from p2pchat.protocol.names import PeerId
 from p2pchat.settings import Settings
 
@@ -198,6 +210,24 @@ class Forger(Liar):
         super().message_received(neighbour, message, line)
 
 
+class Embezzler(Liar):
+    """Says that it keeps what it is given for those who are away; keeps nothing, and confirms some of it."""
+
+    def _features(self) -> tuple[str, ...]:
+        """Offer to be a courier, which a program without a disk is not."""
+        return (*super()._features(), COURIER)
+
+    def message_received(self, neighbour: Neighbour, message: Message, line: bytes) -> None:
+        """Embezzle, or not."""
+        if not isinstance(message, Hold):
+            super().message_received(neighbour, message, line)
+            return
+        neighbour.write(encode(Held(message.msg_id, self.own, message.src, message.for_s)), urgent=True)
+        if message.for_s and self.chance.random() < HALF:
+            msg_id, src, dst = message.msg_id, message.src, message.dst
+            neighbour.write(encode(Ack(msg_id, dst, dst, src, ORIGIN_TTL, receipt=message.lock)))
+
+
 class DripFeeder(Liar):
     """Besides being a peer, sends lines that never end, a byte at a time, and reads nothing."""
 
@@ -265,6 +295,7 @@ LIARS: dict[str, Callable[..., Liar]] = {
     "impostor": Impostor,
     "downgrader": Downgrader,
     "forger": Forger,
+    "embezzler": Embezzler,
     "drip-feeder": DripFeeder,
 }
 
@@ -272,7 +303,7 @@ LIARS: dict[str, Callable[..., Liar]] = {
 NAMESAKES = ("impostor", "downgrader")
 
 #: Those who confirm what they swallowed, which proves something only of those who sign what they say.
-FORGERS = ("flooder", "replayer", "forger")
+FORGERS = ("flooder", "replayer", "forger", "embezzler")
 
 #: Any of them.
 ANY = "any"

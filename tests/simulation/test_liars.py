@@ -12,6 +12,7 @@ from p2pchat import events
 from p2pchat.protocol.names import PeerId, ToAll
 from p2pchat.settings import Settings
 from p2pchat.simulation import liars
+from p2pchat.simulation.disk import Disk
 from p2pchat.simulation.keys import Locker
 from p2pchat.simulation.liars import ANY, DRIPS, LIARS, BadLiars, Cast, DripFeeder, Liar, parse_liars
 from p2pchat.simulation.residents import PORT, Resident
@@ -195,6 +196,43 @@ class ForgingTests(LiarTestCase):
         shown = {event.payload for event in self.events_of(other, events.MessageArrived)}
         self.assertEqual(shown, {"forged"})
         self.assertIn("confirmed", self.outcomes(one))
+
+
+class EmbezzlerTests(LiarTestCase):
+    """A courier that keeps nothing, and peers with keys and disks."""
+
+    have_keys = True
+
+    def live_with(self, part: str, reach: Reach = ALL) -> tuple[Resident, Liar, Resident]:
+        """Let it live with two others, whose programs have disks from their next start on."""
+        one, liar, other = super().live_with(part, reach)
+        for resident in (one, other):
+            resident.disk = Disk()
+            resident.leave()
+            self.clock.advance(5.0)
+            resident.start()
+        self.clock.advance(40.0)
+        return one, liar, other
+
+    def test_courier(self) -> None:
+        """What it says that it has is not confirmed, whatever it says; it arrives all the same, in order."""
+        one, liar, other = self.live_with("embezzler")
+        other.leave()
+        self.clock.advance(5.0)
+        found = self.lines()
+        for number in range(6):
+            self.node(one).send(other.own, f"m{number}")
+        self.clock.advance(120.0)
+        self.assertEqual({held.couriers for held in self.events_of(one, events.MessageHeld)}, {(liar.own,)})
+        forged = [line for _, line in found if line.startswith(b'{"type":"ACK"') and b'"receipt":' in line]
+        self.assertTrue(forged)
+        self.assertEqual(self.node(one).router.tally.forged, len(forged))
+        self.assertEqual(self.outcomes(one), [])
+        other.start()
+        self.clock.advance(120.0)
+        self.assertEqual(self.outcomes(one), ["confirmed"] * 6)
+        shown = [event.payload for event in self.events_of(other, events.MessageArrived)]
+        self.assertEqual(shown, [f"m{number}" for number in range(6)])
 
 
 class TalkativeTests(LiarTestCase):
