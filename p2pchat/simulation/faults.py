@@ -24,6 +24,9 @@ OUTAGE_S = (1.0, 40.0)
 #: The same of a peer that is away for hours.
 LONG_AWAY_S = (60.0, 4 * 3600.0)
 
+#: Seconds until somebody who is leaving is started again, if it has left by then.
+LEAVING_S = 0.1
+
 #: Statements after which a machine loses power that is to lose it in the middle of writing: a commit or two.
 STATEMENTS = (1, 12)
 
@@ -156,9 +159,14 @@ class Faults:
         self._later(AWAY_S, lambda: self._start(resident))
 
     def _start(self, resident: Resident) -> None:
-        if not (resident.is_up or resident in self._gone):
-            resident.start()
-            self._tell(f"{resident.own} is back", "peer away")
+        if resident.is_up or resident in self._gone:
+            return
+        if resident.is_leaving:  # two programs cannot have one folder
+            clock = self._internet.clock
+            clock.call_at(clock.now_s + LEAVING_S, lambda: self._start(resident))
+            return
+        resident.start()
+        self._tell(f"{resident.own} is back", "peer away")
 
     # Links.
 

@@ -78,6 +78,8 @@ class Resident:
     host: MemoryHost | None = None
     node: Node | None = None
     person: Person | None = None
+    #: Its last program is just ending in good order.
+    is_leaving: bool = False
     #: Told when the power fails in the middle of something.
     power_failed: Callable[[], None] = lambda: None
 
@@ -115,7 +117,8 @@ class Resident:
     def leave(self) -> Deferred[None]:
         """End its program in good order; fires when that is done."""
         node, person = self._end()
-        return node.stopService().addCallback(lambda _: self.around.gone(person))
+        self.is_leaving = True
+        return node.stopService().addCallback(lambda _: self._left(person))
 
     def kill(self) -> None:
         """End its program as by ``kill -9``."""
@@ -145,7 +148,11 @@ class Resident:
             self.power_failed()
         else:
             host.kill()  # in the middle of ending in good order
-            self.around.gone(person)
+            self._left(person)
+
+    def _left(self, person: Person) -> None:
+        self.is_leaving = False
+        self.around.gone(person)
 
     def _end(self) -> tuple[Node, Person]:
         node, person = self.node, self.person

@@ -116,6 +116,30 @@ class PeerFaultTests(FaultsTestCase):
         self.assertIs(self.other.node, node)
         self.assertEqual(self.ended, [])
 
+    def test_back_too_early(self) -> None:
+        """Who is to be back while it is leaving comes once it has left: else it would unregister itself."""
+        server = self.rendezvous.server
+        assert server is not None
+        faults = self.faults(self.other, "leaves")
+        faults._end_somebody()
+        faults.end()
+        self.assertEqual((self.up, self.other.is_leaving), ([self.one, self.third], True))
+        self.clock.advance(1.0)
+        self.assertEqual((len(self.up), self.other.is_leaving), (3, False))
+        self.assertEqual(self.happened[-1], f"{self.other.own} is back")
+        self.clock.advance(5.0)
+        self.assertEqual(len(server.factory.registry), 3)
+
+    def test_leaves_and_loses_power(self) -> None:
+        """Who loses power while it is leaving has left."""
+        self.other.is_leaving = True
+        host, person = self.other.host, self.other.person
+        assert host is not None
+        assert person is not None
+        self.other._end()
+        self.other._lose_power(host, person)
+        self.assertEqual((self.other.is_leaving, self.gone), (False, [self.other.own]))
+
     def test_clock(self) -> None:
         """A clock is put forward or back, that of one peer only."""
         faults = self.faults(self.other)
