@@ -137,7 +137,8 @@ class Telling:
     def taken(self, delivery: Delivery, then: Callable[[], None]) -> None:
         """Tell that a message of ours was accepted, and write it down; *then* it may go."""
         self.tell(events.MessageTaken(delivery.msg_id, delivery.dst, delivery.payload))
-        at_ms = self._store.now_ms()
+        # The time that the next run signs for couriers has to be the one that this run did.
+        at_ms = delivery.said_at_ms
         self._store.keep(Outgoing(delivery.msg_id, str(delivery.dst), delivery.payload, at_ms), then)
 
     def seeks(self, delivery: Delivery) -> None:
