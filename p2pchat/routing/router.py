@@ -224,7 +224,7 @@ class Router:
     def send(self, dst: PeerId, payload: str, said_at_ms: int = 0) -> Delivery:
         """Send a text to one peer. What becomes of it is told by `House.settled`.
 
-        :param said_at_ms: the time of day, in ms since 1970; without it no courier gets it.
+        :param said_at_ms: the time of day, in ms since 1970; 0 where nothing is kept, nor by a courier.
         :raises ProtocolError: it is too long, holds half a character, or too much waits already.
         """
         return self.sender.send(dst, payload, said_at_ms)

@@ -82,8 +82,8 @@ class Conversation:
         self._day = ""
         #: msg_id -> our message, as long as its outcome is open.
         self._open: dict[str, Entry] = {}
-        #: Numbers of what was heard and not seen yet, and where it was said.
-        self._unseen: dict[int, str] = {}
+        #: Numbers of what was heard and not seen yet, and where; None: an earlier version does not say.
+        self._unseen: dict[int, str | None] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -117,7 +117,8 @@ class Conversation:
 
     def see_all_but(self, unread: Collection[str]) -> None:
         """The user has seen all conversations but some, at another surface."""
-        self._unseen = {number: where for number, where in self._unseen.items() if where in unread}
+        unseen = self._unseen.items()
+        self._unseen = {number: where for number, where in unseen if where is None or where in unread}
 
     def open_ends(self) -> list[Entry]:
         """Return our messages whose outcome is not known yet."""
@@ -203,7 +204,7 @@ class Conversation:
         if is_cast:
             head.append(("", f" → {marks.to_whom(data['dst'], is_cast=True)}"))
         entry = self._add(time_ms, [*head, ("", ": ")], _said(data["payload"]), is_heard=True)
-        self._unseen[entry.number] = data["conversation"]
+        self._unseen[entry.number] = data.get("conversation")
         return entry
 
     def _cast(self, data: dict[str, Any], time_ms: int) -> Entry:

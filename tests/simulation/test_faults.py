@@ -132,13 +132,14 @@ class PeerFaultTests(FaultsTestCase):
 
     def test_leaves_and_loses_power(self) -> None:
         """Who loses power while it is leaving has left."""
-        self.other.is_leaving = True
         host, person = self.other.host, self.other.person
         assert host is not None
         assert person is not None
-        self.other._end()
+        self.other.leave()
         self.other._lose_power(host, person)
-        self.assertEqual((self.other.is_leaving, self.gone), (False, [self.other.own]))
+        self.assertFalse(self.other.is_leaving)
+        self.clock.advance(5.0)
+        self.assertEqual(self.gone, [self.other.own])
 
     def test_clock(self) -> None:
         """A clock is put forward or back, that of one peer only."""

@@ -205,6 +205,16 @@ class OtherTests(ConversationTestCase):
             self.conversation.see_all_but(unread)
             self.assertEqual(self.conversation.unseen, left, unread)
 
+    def test_seen_who_knows_where(self) -> None:
+        """What a peer of an earlier version does not say the place of counts until it is seen here."""
+        said = heard("1")
+        del said["data"]["conversation"]
+        self.told(said)
+        self.conversation.see_all_but([])
+        self.assertEqual(self.conversation.unseen, 1)
+        self.conversation.see(self.conversation.last)
+        self.assertEqual(self.conversation.unseen, 0)
+
     def test_colours(self) -> None:
         """A peer has the same colour each time, and not all have the same one."""
         styles = set()
