@@ -71,6 +71,7 @@ class Delivery(Struct, eq=False, gc=False):
     :param protection: who else can read or change the last try.
     :param is_proved: with `State.CONFIRMED`, nobody but the destination can have said so.
     :param rounds: how often it was given up for a while.
+    :param was_sent: a link took it; None: an earlier run had it, which may have sent it.
     :param is_kept: it is written down.
     :param is_told_sought: the user was told that a way to its destination is looked for.
     :param is_told_waiting: the user was told that it waits.
@@ -107,6 +108,7 @@ class Delivery(Struct, eq=False, gc=False):
     protection: Protection = Protection.NONE
     is_proved: bool = False
     rounds: int = 0
+    was_sent: bool | None = False
     is_kept: bool = False
     is_told_sought: bool = False
     is_told_waiting: bool = False

@@ -258,6 +258,7 @@ class Sender:
         delivery.hops += (way.hop,)
         delivery.beside = self._spread(delivery, but) if delivery.counted > 1 else ()
         delivery.state = State.SENT
+        delivery.was_sent = True
         self.pending.add(delivery)
         delivery.sent_at_s = now_s + hood.neighbours[way.hop].leaves_in_s
         delivery.is_late = False

@@ -117,6 +117,7 @@ class Settling:
         delivery.state = State.WAITING
         delivery.code, delivery.why = NOT_CONFIRMED, tr("p2pchat was stopped before a confirmation came")
         delivery.is_kept = delivery.is_told_waiting = True
+        delivery.was_sent = None
         delivery.said_at_ms = said_at_ms
         self.pending.rest(delivery)
         self._outbox.resume(delivery)
@@ -125,8 +126,12 @@ class Settling:
 
     def cancel(self, delivery: Delivery) -> None:
         """Give up a message, as the user wants it."""
-        may_be_there = delivery.rounds or delivery.tries
-        sent = tr("it was sent before, so it may have arrived") if may_be_there else tr("it was never sent")
+        if delivery.was_sent is None:
+            sent = tr("it may have been sent, and have arrived, before p2pchat was started again")
+        elif delivery.was_sent:
+            sent = tr("it was sent before, so it may have arrived")
+        else:
+            sent = tr("it was never sent")
         away = [courier for courier in delivery.couriers if courier not in self._hood.neighbours]
         if away:
             told = tr("{sent}; {couriers} cannot be told and may hand over a copy")

@@ -383,6 +383,21 @@ class EndTests(OutboxTestCase):
         self.assertIn("may have arrived", second.why)
         self.assertEqual(self.house.settlements, [first, second])
 
+    def test_cancelled_after_rounds(self) -> None:
+        """One for which only ways were looked for, however often, was never sent."""
+        (delivery,) = self.absent("1")
+        self.advance(4 * FIRST_WAIT_S)
+        self.assertGreater(delivery.rounds, 0)
+        self.router.cancel(delivery)
+        self.assertIn("never sent", delivery.why)
+
+    def test_cancelled_of_an_earlier_run(self) -> None:
+        """Of one that an earlier run has kept it is not known whether that had sent it."""
+        delivery = self.router.resume("old", BOB, "1", age_s=5.0)
+        self.advance(4 * FIRST_WAIT_S)
+        self.router.cancel(delivery)
+        self.assertIn("have arrived, before p2pchat was started again", delivery.why)
+
     def test_cancelled_when_told(self) -> None:
         """Whoever hears that a message waits may take it back in the same moment; the others are not lost."""
         cancelled: list[Delivery] = []
